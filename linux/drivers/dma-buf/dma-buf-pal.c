@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DMA-buf mapping type PAL: the buffer as a list of physical addresses.
+ *
+ * The list belongs to the exporter and never changes, so a mapping is a pointer
+ * to it: nothing is allocated, copied or checked per mapping. All checks are
+ * made once, by dma_buf_phys_list_seal(), before the buffer is exported.
+ *
+ * A physical address lets its holder reach the memory past every IOMMU and
+ * after every revoke, so only importers that are known to unmap when they are
+ * told to may map: dma_buf_pal_map_phys() is exported to them by name.
+ */
+#include <linux/dma-buf-pal.h>
+#include <linux/dma-resv.h>
+#include <linux/export.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+/*
+ * A list carries the offset of every 64th range. Seeking is a binary search
+ * over these and at most 63 steps more, for 1/8 byte per range instead of 8.
+ */
+#define PAL_SEEK_SHIFT	6
+
+#if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
+#define PAL_IMPORTERS	"iommufd,dmabuf_kunit"
+#else
+#define PAL_IMPORTERS	"iommufd"
+#endif
+
+/**
+ * var dma_buf_mapping_pal_type - the buffer as a list of physical addresses
+ */
+const struct dma_buf_mapping_type dma_buf_mapping_pal_type = {
+	.name = "PAL",
+	.owner = THIS_MODULE,
+};
+EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_pal_type, "DMA_BUF");
+
+/**
+ * dma_buf_phys_list_alloc - allocate a list for an exporter to fill in
+ * @count: number of ranges
+ *
+ * Context: May sleep.
+ *
+ * Return: The list, with all ranges empty, or NULL without memory. Free it with
+ * dma_buf_phys_list_free().
+ */
+struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count)
+{
+	struct dma_buf_phys_list *list;
+
+	list = kvzalloc_flex(*list, phys, count);
+	if (!list)
+		return NULL;
+
+	list->count = count;
+	list->starts = kvcalloc((count >> PAL_SEEK_SHIFT) + 1,
+				sizeof(*list->starts), GFP_KERNEL);
+	if (!list->starts) {
+		kvfree(list);
+		return NULL;
+	}
+	return list;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_alloc, "DMA_BUF");
+
+/**
+ * dma_buf_phys_list_free - free a list
+ * @list: list of dma_buf_phys_list_alloc(), or NULL
+ *
+ * Nobody may have it mapped any more: an exporter frees it in
+ * &dma_buf_ops.release at the earliest.
+ *
+ * Context: May sleep.
+ */
+void dma_buf_phys_list_free(struct dma_buf_phys_list *list)
+{
+	if (!list)
+		return;
+	kvfree(list->starts);
+	kvfree(list);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_free, "DMA_BUF");
+
+static bool dma_buf_phys_range_valid(const struct phys_vec *range)
+{
+	phys_addr_t last;
+
+	return range->len && PAGE_ALIGNED(range->len) &&
+	       PAGE_ALIGNED(range->paddr) &&
+	       !check_add_overflow(range->paddr, range->len - 1, &last);
+}
+
+/**
+ * dma_buf_phys_list_seal - check a list, once and for all
+ * @list: list with &dma_buf_phys_list.phys filled in
+ * @size: size of the buffer in bytes
+ * @memory: what the addresses point to
+ * @provider: for MMIO of a PCI device, where it sits in the PCI hierarchy; NULL
+ *	if unknown, and for RAM
+ *
+ * The list must not be changed after this succeeded. Importers rely on what is
+ * checked here and do not check again.
+ *
+ * Context: Any. The caller owns the list.
+ *
+ * Return: 0 on success. -EINVAL if there is no range, one of them is empty, not
+ * page aligned or wraps around, or together they are not @size bytes.
+ */
+int dma_buf_phys_list_seal(struct dma_buf_phys_list *list, size_t size,
+			   enum dma_buf_phys_memory memory,
+			   struct p2pdma_provider *provider)
+{
+	size_t total = 0;
+	size_t i;
+
+	if (WARN_ON(memory > DMA_BUF_PHYS_RAM ||
+		    (memory == DMA_BUF_PHYS_RAM && provider)))
+		return -EINVAL;
+
+	for (i = 0; i < list->count; i++) {
+		const struct phys_vec *range = &list->phys[i];
+
+		if (!(i & (BIT(PAL_SEEK_SHIFT) - 1)))
+			list->starts[i >> PAL_SEEK_SHIFT] = total;
+
+		if (!dma_buf_phys_range_valid(range) ||
+		    check_add_overflow(total, range->len, &total))
+			return -EINVAL;
+	}
+	if (!total || total != size)
+		return -EINVAL;
+
+	list->memory = memory;
+	list->provider = provider;
+	list->size = size;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_seal, "DMA_BUF");
+
+/* The last entry of the index that is not behind the offset */
+static size_t dma_buf_phys_list_bisect(const struct dma_buf_phys_list *list,
+				       size_t offset)
+{
+	size_t low = 0, high = (list->count - 1) >> PAL_SEEK_SHIFT;
+
+	while (low < high) {
+		size_t mid = high - (high - low) / 2;
+
+		if (list->starts[mid] <= offset)
+			low = mid;
+		else
+			high = mid - 1;
+	}
+	return low;
+}
+
+/**
+ * dma_buf_phys_list_seek - find a byte of the buffer in its list
+ * @list: sealed list
+ * @offset: offset in the buffer, in bytes
+ * @iter: set to the place
+ *
+ * Takes O(log n) steps for n ranges.
+ *
+ * Context: Any; the list is mapped, or the caller owns it.
+ *
+ * Return: 0 on success, -EINVAL if @offset is not inside the buffer.
+ */
+int dma_buf_phys_list_seek(const struct dma_buf_phys_list *list, size_t offset,
+			   struct dma_buf_phys_iter *iter)
+{
+	size_t entry;
+
+	if (offset >= list->size)
+		return -EINVAL;
+
+	entry = dma_buf_phys_list_bisect(list, offset);
+	offset -= list->starts[entry];
+
+	iter->list = list;
+	iter->index = entry << PAL_SEEK_SHIFT;
+	while (offset >= list->phys[iter->index].len)
+		offset -= list->phys[iter->index++].len;
+	iter->offset = offset;
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_seek, "DMA_BUF");
+
+/**
+ * dma_buf_phys_iter_next - step over the next contiguous bytes of the buffer
+ * @iter: place of dma_buf_phys_list_seek()
+ * @max: bytes to step over at most
+ * @paddr: set to the physical address at the place, if any bytes are left
+ *
+ * Context: Any; the list is mapped, or the caller owns it.
+ *
+ * Return: Number of contiguous bytes from @paddr on that the place was moved
+ * by, 0 only at the end of the buffer or if @max is 0.
+ */
+size_t dma_buf_phys_iter_next(struct dma_buf_phys_iter *iter, size_t max,
+			      phys_addr_t *paddr)
+{
+	const struct phys_vec *range;
+	size_t len;
+
+	if (iter->index >= iter->list->count)
+		return 0;
+
+	range = &iter->list->phys[iter->index];
+	*paddr = range->paddr + iter->offset;
+	len = min(max, range->len - iter->offset);
+
+	iter->offset += len;
+	if (iter->offset == range->len) {
+		iter->index++;
+		iter->offset = 0;
+	}
+	return len;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_phys_iter_next, "DMA_BUF");
+
+/**
+ * dma_buf_pal_map_phys - get the physical addresses of a buffer
+ * @attach:	[in]	attachment of the PAL type
+ *
+ * Takes constant time and allocates nothing. The list belongs to the exporter:
+ * it must not be written to, and must be given back with
+ * dma_buf_pal_unmap_phys() at the latest when
+ * &dma_buf_attach_ops.invalidate_mappings asks for it; nobody may use an address
+ * from it after that.
+ *
+ * Context: The dma-buf reservation lock must be held.
+ *
+ * Return: The list. An error code wrapped into a pointer on failure: -ENODEV if
+ * the memory is revoked, -EINVAL for an attachment of another type.
+ */
+struct dma_buf_phys_list *
+dma_buf_pal_map_phys(struct dma_buf_attachment *attach)
+{
+	const struct dma_buf_mapping_pal_exp_ops *ops;
+	struct dma_buf_phys_list *list;
+
+	if (WARN_ON(!attach || !attach->dmabuf))
+		return ERR_PTR(-EINVAL);
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	ops = dma_buf_get_pal_ops(attach);
+	if (WARN_ON(!ops))
+		return ERR_PTR(-EINVAL);
+
+	list = ops->map_phys(attach);
+	if (WARN_ON(!list))
+		return ERR_PTR(-EINVAL);
+
+	/* Never sealed, or sealed for another buffer: an exporter's bug */
+	if (!IS_ERR(list) && WARN_ON(list->size != attach->dmabuf->size)) {
+		ops->unmap_phys(attach, list);
+		return ERR_PTR(-EINVAL);
+	}
+	return list;
+}
+EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_map_phys, PAL_IMPORTERS);
+
+/**
+ * dma_buf_pal_unmap_phys - give back the physical addresses of a buffer
+ * @attach:	[in]	attachment of the PAL type
+ * @list:	[in]	what dma_buf_pal_map_phys() returned
+ *
+ * The exporter may let the memory go as soon as this has been called: the
+ * importer must have stopped all access to it before.
+ *
+ * Context: The dma-buf reservation lock must be held.
+ */
+void dma_buf_pal_unmap_phys(struct dma_buf_attachment *attach,
+			    struct dma_buf_phys_list *list)
+{
+	const struct dma_buf_mapping_pal_exp_ops *ops;
+
+	if (WARN_ON(!attach || !attach->dmabuf || !list))
+		return;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	ops = dma_buf_get_pal_ops(attach);
+	if (WARN_ON(!ops))
+		return;
+
+	ops->unmap_phys(attach, list);
+}
+EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_unmap_phys, PAL_IMPORTERS);

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DMA-buf mapping type SGT: the buffer as a scatterlist of DMA addresses.
+ *
+ * A *static* importer has no importer ops. It cannot be told that the buffer
+ * moves, so the buffer is pinned for as long as it is mapped, and all kernel
+ * work on it is waited for before the importer gets the scatterlist.
+ */
+#include <linux/dma-buf-sgt.h>
+#include <linux/dma-resv.h>
+#include <linux/export.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pci-p2pdma.h>
+#include <linux/scatterlist.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+/*
+ * pci_p2pdma_distance() also looks at the parents of a client that is no PCI
+ * device, pci_p2pdma_map_type() does not. Ask for what both agree on, or the
+ * attach promises what the map then refuses.
+ */
+static bool dma_buf_sgt_p2p_reachable(struct pci_dev *provider,
+				      struct device *client)
+{
+	return dev_is_pci(client) &&
+	       pci_p2pdma_distance(provider, client, false) >= 0;
+}
+
+static int dma_buf_sgt_match(struct dma_buf *dmabuf,
+			     const struct dma_buf_mapping_match *exp,
+			     const struct dma_buf_mapping_match *imp)
+{
+	struct device *dev = imp->sgt_data.importing_dma_device;
+	struct pci_dev *pdev = exp->sgt_data.exporting_p2p_device;
+
+	if (WARN_ON(!dev || !exp->exp_ops))
+		return -EINVAL;
+
+	if (WARN_ON(imp->sgt_data.importer_accepts_p2p >
+		    DMA_SGT_IMPORTER_ACCEPTS_P2P))
+		return -EINVAL;
+
+	switch (exp->sgt_data.exporter_requires_p2p) {
+	case DMA_SGT_EXPORTER_REQUIRES_NOTHING:
+		return 0;
+	case DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE:
+		if (WARN_ON(!pdev))
+			return -EINVAL;
+		if (!imp->sgt_data.importer_accepts_p2p ||
+		    !dma_buf_sgt_p2p_reachable(pdev, dev))
+			return -EOPNOTSUPP;
+		return 0;
+	default:
+		WARN(1, "dma-buf: bogus P2P requirement %u of exporter %s\n",
+		     exp->sgt_data.exporter_requires_p2p, dmabuf->exp_name);
+		return -EINVAL;
+	}
+}
+
+static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,
+				     const struct dma_buf_mapping_match *exp,
+				     const struct dma_buf_mapping_match *imp)
+{
+	struct dma_buf_attachment *attach = args->attach;
+
+	attach->map_type.sgt_data.importing_dma_device =
+		imp->sgt_data.importing_dma_device;
+	attach->map_type.sgt_data.importer_accepts_p2p =
+		imp->sgt_data.importer_accepts_p2p;
+}
+
+static void dma_buf_sgt_debugfs_dump(struct seq_file *s,
+				     struct dma_buf_attachment *attach)
+{
+	seq_puts(s, dev_name(dma_buf_sgt_dma_device(attach)));
+}
+
+/**
+ * var dma_buf_mapping_sgt_type - the buffer as a scatterlist of DMA addresses
+ */
+const struct dma_buf_mapping_type dma_buf_mapping_sgt_type = {
+	.name = "SGT",
+	.owner = THIS_MODULE,
+	.match = dma_buf_sgt_match,
+	.finish_match = dma_buf_sgt_finish_match,
+	.debugfs_dump = dma_buf_sgt_debugfs_dump,
+};
+EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_sgt_type, "DMA_BUF");
+
+/**
+ * dma_buf_sgt_dynamic_attach - attach a device that follows a moving buffer
+ * @dmabuf:		[in]	buffer to attach to
+ * @dev:		[in]	device whose DMA API maps the buffer
+ * @importer_ops:	[in]	importer operations, NULL for a static importer
+ * @importer_priv:	[in]	importer private pointer for the attachment
+ *
+ * Requests the SGT type, with P2P if &dma_buf_attach_ops.allow_peer2peer says
+ * so. The attachment must be given back with dma_buf_detach().
+ *
+ * Context: May sleep. The dma-buf reservation lock must not be held.
+ *
+ * Return: The attachment, or an error code wrapped into a pointer, as
+ * dma_buf_mapping_attach() returns it.
+ */
+struct dma_buf_attachment *
+dma_buf_sgt_dynamic_attach(struct dma_buf *dmabuf, struct device *dev,
+			   const struct dma_buf_attach_ops *importer_ops,
+			   void *importer_priv)
+{
+	bool p2p = importer_ops && importer_ops->allow_peer2peer;
+	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_SGT(dev, p2p);
+
+	if (WARN_ON(!dev))
+		return ERR_PTR(-EINVAL);
+
+	return dma_buf_mapping_attach(dmabuf, &request, 1, importer_ops,
+				      importer_priv);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_dynamic_attach, "DMA_BUF");
+
+/**
+ * dma_buf_sgt_attach - attach a device with a static mapping
+ * @dmabuf:	[in]	buffer to attach to
+ * @dev:	[in]	device whose DMA API maps the buffer
+ *
+ * Requests the SGT type without P2P. The buffer stays pinned while it is
+ * mapped. The attachment must be given back with dma_buf_detach().
+ *
+ * Context: May sleep. The dma-buf reservation lock must not be held.
+ *
+ * Return: The attachment, or an error code wrapped into a pointer, as
+ * dma_buf_mapping_attach() returns it.
+ */
+struct dma_buf_attachment *dma_buf_sgt_attach(struct dma_buf *dmabuf,
+					      struct device *dev)
+{
+	return dma_buf_sgt_dynamic_attach(dmabuf, dev, NULL, NULL);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_attach, "DMA_BUF");
+
+/* What the importer gets instead of the exporter's table under DMABUF_DEBUG */
+struct dma_buf_sgt_wrapper {
+	struct sg_table sgt;
+	struct sg_table *original;
+};
+
+/*
+ * Give the importer a copy that has DMA addresses only, so that one which looks
+ * at the struct pages of the buffer is found out.
+ */
+static struct sg_table *dma_buf_sgt_wrap(struct sg_table *original)
+{
+	struct scatterlist *to, *from;
+	struct dma_buf_sgt_wrapper *wrapper;
+	int i, ret;
+
+	if (!IS_ENABLED(CONFIG_DMABUF_DEBUG))
+		return original;
+
+	wrapper = kzalloc_obj(*wrapper);
+	if (!wrapper)
+		return ERR_PTR(-ENOMEM);
+
+	ret = sg_alloc_table(&wrapper->sgt, original->nents, GFP_KERNEL);
+	if (ret) {
+		kfree(wrapper);
+		return ERR_PTR(ret);
+	}
+
+	to = wrapper->sgt.sgl;
+	for_each_sgtable_dma_sg(original, from, i) {
+		sg_set_page(to, NULL, 0, 0);
+		sg_dma_address(to) = sg_dma_address(from);
+		sg_dma_len(to) = sg_dma_len(from);
+		to = sg_next(to);
+	}
+	wrapper->original = original;
+	return &wrapper->sgt;
+}
+
+static struct sg_table *dma_buf_sgt_unwrap(struct sg_table *sgt)
+{
+	struct dma_buf_sgt_wrapper *wrapper;
+	struct sg_table *original;
+
+	if (!IS_ENABLED(CONFIG_DMABUF_DEBUG))
+		return sgt;
+
+	wrapper = container_of(sgt, struct dma_buf_sgt_wrapper, sgt);
+	original = wrapper->original;
+	sg_free_table(&wrapper->sgt);
+	kfree(wrapper);
+	return original;
+}
+
+static void dma_buf_sgt_check_aligned(struct sg_table *sgt)
+{
+	struct scatterlist *sg;
+	int i;
+
+	if (!IS_ENABLED(CONFIG_DMA_API_DEBUG))
+		return;
+
+	for_each_sgtable_dma_sg(sgt, sg, i) {
+		u64 addr = sg_dma_address(sg);
+		unsigned int len = sg_dma_len(sg);
+
+		if (PAGE_ALIGNED(addr) && PAGE_ALIGNED(len))
+			continue;
+		pr_debug("dma-buf: addr %llx or len %x is not page aligned!\n",
+			 addr, len);
+		break;
+	}
+}
+
+static bool dma_buf_sgt_is_static(struct dma_buf_attachment *attach)
+{
+	return !attach->importer_ops;
+}
+
+static int dma_buf_sgt_pin(struct dma_buf_attachment *attach)
+{
+	struct dma_buf *dmabuf = attach->dmabuf;
+	int ret;
+
+	if (!dma_buf_sgt_is_static(attach) || !dmabuf->ops->pin)
+		return 0;
+
+	ret = dmabuf->ops->pin(attach);
+	/* The attachment is there to keep the buffer reachable */
+	WARN_ON_ONCE(ret == -EBUSY);
+	return ret;
+}
+
+static void dma_buf_sgt_unpin(struct dma_buf_attachment *attach)
+{
+	if (dma_buf_sgt_is_static(attach) && attach->dmabuf->ops->unpin)
+		attach->dmabuf->ops->unpin(attach);
+}
+
+/* Static importers do not wait for fences themselves */
+static int dma_buf_sgt_wait(struct dma_buf_attachment *attach)
+{
+	long ret;
+
+	if (!dma_buf_sgt_is_static(attach))
+		return 0;
+
+	ret = dma_resv_wait_timeout(attach->dmabuf->resv,
+				    DMA_RESV_USAGE_KERNEL, true,
+				    MAX_SCHEDULE_TIMEOUT);
+	return ret < 0 ? ret : 0;
+}
+
+/* Map, wait, and hide what the importer must not see */
+static struct sg_table *
+dma_buf_sgt_map(struct dma_buf_attachment *attach,
+		const struct dma_buf_mapping_sgt_exp_ops *ops,
+		enum dma_data_direction dir)
+{
+	struct sg_table *original, *sgt;
+	int ret;
+
+	original = ops->map_dma_buf(attach, dir);
+	if (!original)
+		return ERR_PTR(-ENOMEM);
+	if (IS_ERR(original))
+		return original;
+
+	ret = dma_buf_sgt_wait(attach);
+	sgt = ret ? ERR_PTR(ret) : dma_buf_sgt_wrap(original);
+	if (IS_ERR(sgt))
+		ops->unmap_dma_buf(attach, original, dir);
+	return sgt;
+}
+
+/**
+ * dma_buf_sgt_map_attachment - map the buffer for the attached device
+ * @attach:	[in]	attachment of the SGT type
+ * @dir:	[in]	direction of the DMA transfers
+ *
+ * The mapping must be given back with dma_buf_sgt_unmap_attachment(). The
+ * backing storage of a static importer is pinned until then, so importers
+ * should not keep a mapping for longer than they need it.
+ *
+ * Dynamic importers must wait for the exclusive fence of &dma_buf.resv before
+ * they use the addresses.
+ *
+ * Context: May sleep. The dma-buf reservation lock must be held.
+ *
+ * Return: The scatterlist; only its DMA addresses and lengths are valid, and
+ * they are page aligned. An error code wrapped into a pointer on failure:
+ * -EINVAL for an attachment of another type, -EINTR if a signal came, else what
+ * the exporter says.
+ */
+struct sg_table *dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
+					    enum dma_data_direction dir)
+{
+	const struct dma_buf_mapping_sgt_exp_ops *ops;
+	struct sg_table *sgt;
+	int ret;
+
+	might_sleep();
+
+	if (WARN_ON(!attach || !attach->dmabuf))
+		return ERR_PTR(-EINVAL);
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	ops = dma_buf_get_sgt_ops(attach);
+	if (WARN_ON(!ops))
+		return ERR_PTR(-EINVAL);
+
+	ret = dma_buf_sgt_pin(attach);
+	if (ret)
+		return ERR_PTR(ret);
+
+	sgt = dma_buf_sgt_map(attach, ops, dir);
+	if (IS_ERR(sgt))
+		dma_buf_sgt_unpin(attach);
+	else
+		dma_buf_sgt_check_aligned(sgt);
+	return sgt;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_map_attachment, "DMA_BUF");
+
+/**
+ * dma_buf_sgt_map_attachment_unlocked - lock, and map the buffer
+ * @attach:	[in]	attachment of the SGT type
+ * @dir:	[in]	direction of the DMA transfers
+ *
+ * Context: May sleep. Takes the dma-buf reservation lock.
+ *
+ * Return: As dma_buf_sgt_map_attachment().
+ */
+struct sg_table *
+dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
+				    enum dma_data_direction dir)
+{
+	struct sg_table *sgt;
+
+	might_sleep();
+
+	if (WARN_ON(!attach || !attach->dmabuf))
+		return ERR_PTR(-EINVAL);
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	sgt = dma_buf_sgt_map_attachment(attach, dir);
+	dma_resv_unlock(attach->dmabuf->resv);
+
+	return sgt;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_map_attachment_unlocked, "DMA_BUF");
+
+/**
+ * dma_buf_sgt_unmap_attachment - give back a mapping of the buffer
+ * @attach:	[in]	attachment of the SGT type
+ * @sgt:	[in]	what dma_buf_sgt_map_attachment() returned
+ * @dir:	[in]	the direction that it was mapped with
+ *
+ * Context: May sleep. The dma-buf reservation lock must be held.
+ */
+void dma_buf_sgt_unmap_attachment(struct dma_buf_attachment *attach,
+				  struct sg_table *sgt,
+				  enum dma_data_direction dir)
+{
+	const struct dma_buf_mapping_sgt_exp_ops *ops;
+
+	might_sleep();
+
+	if (WARN_ON(!attach || !attach->dmabuf || !sgt))
+		return;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	ops = dma_buf_get_sgt_ops(attach);
+	if (WARN_ON(!ops))
+		return;
+
+	ops->unmap_dma_buf(attach, dma_buf_sgt_unwrap(sgt), dir);
+	dma_buf_sgt_unpin(attach);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_unmap_attachment, "DMA_BUF");
+
+/**
+ * dma_buf_sgt_unmap_attachment_unlocked - lock, and give back a mapping
+ * @attach:	[in]	attachment of the SGT type
+ * @sgt:	[in]	what dma_buf_sgt_map_attachment() returned
+ * @dir:	[in]	the direction that it was mapped with
+ *
+ * Context: May sleep. Takes the dma-buf reservation lock.
+ */
+void dma_buf_sgt_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
+					   struct sg_table *sgt,
+					   enum dma_data_direction dir)
+{
+	might_sleep();
+
+	if (WARN_ON(!attach || !attach->dmabuf || !sgt))
+		return;
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	dma_buf_sgt_unmap_attachment(attach, sgt, dir);
+	dma_resv_unlock(attach->dmabuf->resv);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_unmap_attachment_unlocked, "DMA_BUF");

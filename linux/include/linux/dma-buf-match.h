@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DMA-buf mapping types: how exporter and importer agree on one way to
+ * exchange a buffer.
+ */
+#ifndef __DMA_BUF_MATCH_H__
+#define __DMA_BUF_MATCH_H__
+
+#include <linux/build_bug.h>
+#include <linux/types.h>
+
+struct device;
+struct dma_buf;
+struct dma_buf_attachment;
+struct dma_buf_mapping_match;
+struct dma_buf_match_args;
+struct module;
+struct pci_dev;
+struct seq_file;
+
+/**
+ * DOC: mapping types
+ *
+ * A *mapping type* is one way to exchange a buffer: as a scatterlist of DMA
+ * addresses (SGT), as a list of physical addresses (PAL), or in any form that
+ * two drivers agree on. It is a singleton &struct dma_buf_mapping_type and is
+ * identified by its address.
+ *
+ * The exporter lists its *offers*, the importer its *requests*; both are arrays
+ * of &struct dma_buf_mapping_match. At attach the core picks the first pair
+ * that fits, the *match*, and keeps it in &dma_buf_attachment.map_type. The
+ * exporter's order has priority, the importer's order only decides within one
+ * offer.
+ *
+ * Each type brings its own importer functions and its own exporter ops; the
+ * core never looks inside them.
+ */
+
+/**
+ * struct dma_buf_mapping_exp_ops - tag for the exporter ops of a mapping type
+ *
+ * Embedded as the member ops in the exporter ops of each type, so that the core
+ * can carry a pointer to them without knowing the type.
+ */
+struct dma_buf_mapping_exp_ops {};
+
+/**
+ * struct dma_buf_mapping_type - one way to exchange a buffer
+ *
+ * There is one static instance per type, shared by all exporters and importers
+ * that use it.
+ */
+struct dma_buf_mapping_type {
+	/** @name: short name for debugfs and trace events, mandatory. */
+	const char *name;
+
+	/**
+	 * @owner:
+	 *
+	 * The module that the type lives in, %THIS_MODULE. Every attachment of
+	 * this type holds a reference to it.
+	 */
+	struct module *owner;
+
+	/**
+	 * @match:
+	 *
+	 * Decides whether the offer @exp of this type fits the request @imp of
+	 * this type. Must have no side effects: it may be called for any number
+	 * of pairs, and nobody undoes what it did.
+	 *
+	 * Called without the dma-buf reservation lock and may sleep. Whatever
+	 * it reads from the exporter, the exporter must hold a reference of its
+	 * own to for as long as the buffer exists.
+	 *
+	 * This callback is optional; without it every pair of the type fits.
+	 *
+	 * Returns:
+	 *
+	 * 0 if the pair fits, -EOPNOTSUPP to go on with the next pair, any
+	 * other negative error code to fail the attach.
+	 */
+	int (*match)(struct dma_buf *dmabuf,
+		     const struct dma_buf_mapping_match *exp,
+		     const struct dma_buf_mapping_match *imp);
+
+	/**
+	 * @finish_match:
+	 *
+	 * Completes &dma_buf_attachment.map_type of @args->attach, which the
+	 * core has set to a copy of the offer @exp, with what the request @imp
+	 * contributes. It cannot fail and must take nothing: there is no
+	 * callback that would give it back.
+	 *
+	 * Called without the dma-buf reservation lock. This callback is
+	 * optional; without it the match is the offer.
+	 */
+	void (*finish_match)(struct dma_buf_match_args *args,
+			     const struct dma_buf_mapping_match *exp,
+			     const struct dma_buf_mapping_match *imp);
+
+	/**
+	 * @debugfs_dump:
+	 *
+	 * Prints who imports, without a newline, for the attachment's line in
+	 * dma_buf/bufinfo. Called with the dma-buf reservation lock held. This
+	 * callback is optional.
+	 */
+	void (*debugfs_dump)(struct seq_file *s,
+			     struct dma_buf_attachment *attach);
+};
+
+/**
+ * enum dma_buf_sgt_importer_p2p - what an SGT importer accepts
+ * @DMA_SGT_NO_P2P: only memory that has struct pages behind it, or that the
+ *	exporter moves there.
+ * @DMA_SGT_IMPORTER_ACCEPTS_P2P: also MMIO of a peer device, without struct
+ *	pages.
+ */
+enum dma_buf_sgt_importer_p2p {
+	DMA_SGT_NO_P2P = 0,
+	DMA_SGT_IMPORTER_ACCEPTS_P2P = 1,
+};
+
+/**
+ * enum dma_buf_sgt_exporter_p2p - what an SGT exporter requires
+ * @DMA_SGT_EXPORTER_REQUIRES_NOTHING: fits every importer; the same value as
+ *	%DMA_SGT_NO_P2P.
+ * @DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE: fits only an importer that accepts
+ *	P2P and that pci_p2pdma_distance() finds reachable.
+ *
+ * The values of the two enums do not overlap apart from "no P2P", so that one
+ * that ends up on the wrong side is noticed.
+ */
+enum dma_buf_sgt_exporter_p2p {
+	DMA_SGT_EXPORTER_REQUIRES_NOTHING = DMA_SGT_NO_P2P,
+	DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE = 2,
+};
+
+/* Words that a driver-private mapping type has for its own data */
+#define DMA_BUF_MAPPING_PAYLOAD_WORDS	3
+
+/**
+ * struct dma_buf_mapping_match - an exporter's offer or an importer's request
+ * @type: the mapping type, mandatory
+ * @exp_ops: the exporter's ops for @type; NULL in a request
+ * @sgt_data: parameters of dma_buf_mapping_sgt_type
+ * @sgt_data.importing_dma_device: the device whose DMA API maps the buffer, set
+ *	by the importer
+ * @sgt_data.exporting_p2p_device: the device whose MMIO the buffer is, set by
+ *	an exporter that requires P2P
+ * @sgt_data.importer_accepts_p2p: &enum dma_buf_sgt_importer_p2p
+ * @sgt_data.exporter_requires_p2p: &enum dma_buf_sgt_exporter_p2p
+ * @payload: parameters of a driver-private type. The core copies them and never
+ *	reads them, see dma_buf_mapping_payload().
+ *
+ * Exporters and importers fill these with the macros of the type, such as
+ * DMA_BUF_EMAPPING_SGT() and DMA_BUF_IMAPPING_SGT().
+ */
+struct dma_buf_mapping_match {
+	const struct dma_buf_mapping_type *type;
+	const struct dma_buf_mapping_exp_ops *exp_ops;
+	union {
+		struct {
+			struct device *importing_dma_device;
+			struct pci_dev *exporting_p2p_device;
+			u8 importer_accepts_p2p;
+			u8 exporter_requires_p2p;
+		} sgt_data;
+		unsigned long payload[DMA_BUF_MAPPING_PAYLOAD_WORDS];
+	};
+};
+
+/**
+ * dma_buf_mapping_payload - the data of a private type inside a match
+ * @match: pointer to &struct dma_buf_mapping_match
+ * @data: the type's own structure, as large as the payload at most; const if
+ *	@match is
+ *
+ * Return: A pointer to @data inside @match.
+ */
+#define dma_buf_mapping_payload(match, data)				\
+	((typeof(data) *)((match)->payload +				\
+		BUILD_BUG_ON_ZERO(sizeof(data) >			\
+			sizeof_field(struct dma_buf_mapping_match, payload))))
+
+/**
+ * struct dma_buf_match_args - one attach on its way through the matching
+ * @dmabuf: buffer to attach to
+ * @attach: the new attachment. Everything but &dma_buf_attachment.map_type and
+ *	the exporter's &dma_buf_attachment.priv is valid.
+ * @imp_matches: the importer's requests
+ * @imp_len: number of requests
+ */
+struct dma_buf_match_args {
+	struct dma_buf *dmabuf;
+	struct dma_buf_attachment *attach;
+	const struct dma_buf_mapping_match *imp_matches;
+	size_t imp_len;
+};
+
+int dma_buf_match_mapping(struct dma_buf_match_args *args,
+			  const struct dma_buf_mapping_match *exp,
+			  size_t exp_len);
+
+#endif /* __DMA_BUF_MATCH_H__ */

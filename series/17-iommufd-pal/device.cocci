@@ -1,0 +1,5 @@
+@@
+identifier f = iommufd_global_device;
+type T;
+@@
+- T f(...) { ... }
