@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Runs the kernel's own selftests that the kernel command line names
+ * (kselftest.run=a,b runs /bin/a, then /bin/b) and turns their TAP lines into
+ * rows. A test that dies before its plan is fulfilled is a failed row.
+ */
+#include "channel.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct tap {
+	const char *test;
+	int planned, seen;
+	char why[256];		/* the last complaint before "not ok" */
+};
+
+static void write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		perror(path);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* "ok 1 name", "not ok 2 name", "ok 3 name # SKIP reason" */
+static void result_line(struct tap *tap, char *line, bool ok)
+{
+	char *comment = strstr(line, " # ");
+	char *name = line + strcspn(line, "0123456789");
+
+	name += strspn(name, "0123456789 ");
+	if (comment)
+		*comment = '\0';
+	tap->seen++;
+	say("row %s: %s", tap->test, name);
+	if (!ok)
+		say("fail %s", tap->why[0] ? tap->why : "see the console");
+	else if (comment && !strncmp(comment + 3, "SKIP", 4))
+		say("skip %s", comment + 3 + strlen("SKIP"));
+	else
+		say("pass");
+	tap->why[0] = '\0';
+}
+
+static void take_line(struct tap *tap, char *line)
+{
+	line[strcspn(line, "\n")] = '\0';
+	if (sscanf(line, "1..%d", &tap->planned) == 1)
+		return;
+	if (!strncmp(line, "ok ", 3))
+		result_line(tap, line, true);
+	else if (!strncmp(line, "not ok ", 7))
+		result_line(tap, line, false);
+	else if (strstr(line, "Expected") || strstr(line, "terminated"))
+		snprintf(tap->why, sizeof(tap->why), "%s", line + strspn(line, "# "));
+}
+
+/* The test writes into a pipe; the channel to the host is not for it. */
+static FILE *start(const char *test, pid_t *pid)
+{
+	char path[300];
+	int fd[2];
+
+	snprintf(path, sizeof(path), "/bin/%s", test);
+	if (pipe2(fd, O_CLOEXEC))
+		return NULL;
+	*pid = fork();
+	if (!*pid) {
+		dup2(fd[1], STDOUT_FILENO);
+		dup2(fd[1], STDERR_FILENO);
+		execl(path, test, NULL);
+		_exit(127);
+	}
+	close(fd[1]);
+	return fdopen(fd[0], "r");
+}
+
+static void run(const char *test)
+{
+	struct tap tap = { .test = test, .planned = -1 };
+	char line[LINE_MAX_LEN];
+	pid_t pid = -1;
+	FILE *out = start(test, &pid);
+	int status = 0;
+
+	while (out && fgets(line, sizeof(line), out)) {
+		fputs(line, stdout);
+		take_line(&tap, line);
+	}
+	if (out)
+		fclose(out);
+	fflush(stdout);
+	waitpid(pid, &status, 0);
+	say("row %s: all planned tests", test);
+	if (tap.seen && tap.seen == tap.planned)
+		say("pass");
+	else
+		say("fail %d of %d came, status %#x", tap.seen, tap.planned, status);
+}
+
+int main(void)
+{
+	char list[1024], *test, *save = NULL;
+
+	if (!cmdline_get("kselftest.run", list, sizeof(list)))
+		list[0] = '\0';
+	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
+	write_file("/proc/sys/vm/nr_hugepages", "16");
+	for (test = strtok_r(list, ",", &save); test; test = strtok_r(NULL, ",", &save))
+		run(test);
+	return 0;
+}

@@ -1,0 +1,857 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The end-to-end proof: ivshmem's BAR is exported as a DMA-buf by vfio-pci,
+ * mapped by iommufd, and edu moves bytes through the mapping.
+ *
+ * Each row is a process of its own, so that it starts with nothing open, and
+ * whatever state it fails in is gone before the next row. After each row no
+ * DMA-buf may exist any more.
+ */
+#include "channel.h"
+#include "lab.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/dma-heap.h>
+#include <linux/udmabuf.h>
+
+struct row {
+	const char *name, *proves;
+	void (*fn)(const struct row *row);
+	const struct shape *shape;
+};
+
+/* ---- how a row ends ---- */
+
+static int verdict_fd = -1;
+
+void fail(const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (write(verdict_fd, text, strlen(text)) < 0)
+		perror("proof: verdict");
+	_exit(1);
+}
+
+static void expect_error(const char *what, const struct shape *shape, int ret,
+			 int expected)
+{
+	if (ret != -expected)
+		fail("%s, %s: expected %s, got %s", what, shape->name,
+		     err(expected), err(ret < 0 ? ret : 0));
+}
+
+static void expect_bufinfo(const char *when, int buffers, int attached)
+{
+	struct bufinfo seen = bufinfo_read();
+
+	if (seen.buffers != buffers || seen.attached != attached)
+		fail("%s: expected %d buffers with %d attached, bufinfo has %d with %d",
+		     when, buffers, attached, seen.buffers, seen.attached);
+}
+
+/* ---- shapes: offsets in a BAR of 4 MiB ---- */
+
+static const struct shape one = {
+	"1 range", 1, { { 0x123000, 0x10000 } }
+};
+
+/* Out of order, with gaps, no two of the same length. */
+static const struct shape three = {
+	"3 ranges", 3, {
+		{ 0x300000, 0x05000 }, { 0x041000, 0x03000 },
+		{ 0x180000, 0x21000 },
+	}
+};
+
+/* The first two touch, and so do the last two, the wrong way round. */
+static const struct shape neighbours = {
+	"4 ranges", 4, {
+		{ 0x0fe000, 0x02000 }, { 0x100000, 0x80000 },
+		{ 0x2a0000, 0x01000 }, { 0x29d000, 0x03000 },
+	}
+};
+
+static const struct shape whole_bar = {
+	"the whole BAR", 1, { { 0, 0x400000 } }
+};
+
+/* First and last page of the BAR, so that both ends are edges too. */
+static const struct shape ends = {
+	"2 ranges", 2, { { 0x3ff000, 0x1000 }, { 0, 0x1000 } }
+};
+
+static struct shape sixty_four = { .name = "64 ranges", .count = 64 };
+
+/* Every other page from 1 MiB on, shuffled (37 and 64 have no divisor). */
+static void make_sixty_four(void)
+{
+	for (int i = 0; i < 64; i++)
+		sixty_four.ranges[i] = (struct range) {
+			.offset = 0x100000 + (i * 37 % 64) * 2 * PAGE,
+			.len = PAGE,
+		};
+}
+
+/* ---- steps that rows share ---- */
+
+static struct range all_of(const struct shape *shape)
+{
+	return (struct range) { 0, shape_size(shape) };
+}
+
+static int export(struct lab *lab, const struct shape *shape)
+{
+	int fd = pdev_export(&lab->exporter, shape->ranges, shape->count);
+
+	if (fd < 0)
+		fail("export %s: %s", shape->name, err(fd));
+	return fd;
+}
+
+static struct view map_slice(struct lab *lab, uint32_t ioas, int fd,
+			     const struct shape *shape, struct range slice,
+			     uint64_t iova)
+{
+	int ret = ioas_map_fd(lab->iommufd, ioas, fd, &slice, iova, true);
+
+	if (ret)
+		fail("map %s: %s", shape->name, err(ret));
+	return view_of(shape, slice, iova);
+}
+
+static struct view map(struct lab *lab, uint32_t ioas, int fd,
+		       const struct shape *shape, uint64_t iova)
+{
+	return map_slice(lab, ioas, fd, shape, all_of(shape), iova);
+}
+
+static void unmap(struct lab *lab, uint32_t ioas, const struct shape *shape,
+		  uint64_t iova)
+{
+	int ret = ioas_unmap(lab->iommufd, ioas, iova, shape_size(shape));
+
+	if (ret)
+		fail("unmap %s: %s", shape->name, err(ret));
+}
+
+/* Maps what must not be mapped. */
+static void expect_refused(struct lab *lab, int fd, const struct shape *shape,
+			   struct range slice, const char *what, int expected)
+{
+	int ret = ioas_map_fd(lab->iommufd, lab->ioas, fd, &slice, IOVA_B, true);
+
+	expect_error(what, shape, ret, expected);
+}
+
+/* ---- data ---- */
+
+static void row_data(const struct row *row)
+{
+	struct lab lab;
+	struct view v;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	v = map(&lab, lab.ioas, export(&lab, row->shape), row->shape, IOVA_A);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+}
+
+static void row_type(const struct row *row)
+{
+	struct bufinfo seen;
+	struct lab lab;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	map(&lab, lab.ioas, export(&lab, row->shape), row->shape, IOVA_A);
+	seen = bufinfo_read();
+	if (strcmp(seen.type, "PAL"))
+		fail("bufinfo: expected type PAL, got '%s'", seen.type);
+}
+
+static void row_slice(const struct row *row)
+{
+	const struct range *r = row->shape->ranges;
+	struct range slice = { .offset = 2 * PAGE };
+	struct lab lab;
+	struct view v;
+
+	/* Ends one page before the last range does. */
+	slice.len = shape_size(row->shape) - slice.offset - PAGE;
+	if (r[0].len <= slice.offset)
+		fail("bad test: the slice does not start inside %s", row->shape->name);
+	lab_open(&lab, ON_ROOT_BUS);
+	v = map_slice(&lab, lab.ioas, export(&lab, row->shape), row->shape,
+		      slice, IOVA_B);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+}
+
+static void row_read_only(const struct row *row)
+{
+	struct range all = all_of(row->shape);
+	struct lab lab;
+	struct view v;
+	int ret;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	ret = ioas_map_fd(lab.iommufd, lab.ioas, export(&lab, row->shape), &all,
+			  IOVA_A, false);
+	if (ret)
+		fail("map %s read-only: %s", row->shape->name, err(ret));
+	v = view_of(row->shape, all, IOVA_A);
+	expect_read_only(&lab, &lab.edu[0], &v);
+}
+
+static void row_two_iovas(const struct row *row)
+{
+	struct lab lab;
+	struct view a, b;
+	int fd;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	fd = export(&lab, row->shape);
+	a = map(&lab, lab.ioas, fd, row->shape, IOVA_A);
+	b = map(&lab, lab.ioas, fd, row->shape, IOVA_B);
+	expect_bufinfo("mapped twice", 1, 2);
+	expect_both_ways(&lab, &lab.edu[0], &a);
+	expect_both_ways(&lab, &lab.edu[0], &b);
+	unmap(&lab, lab.ioas, row->shape, IOVA_A);
+	expect_dead(&lab, &lab.edu[0], &a, "first IOVA unmapped");
+	expect_both_ways(&lab, &lab.edu[0], &b);
+}
+
+/* Two IOASes with a device each: unmapping in one leaves the other alone. */
+static void row_two_ioases(const struct row *row)
+{
+	struct view a, b;
+	struct lab lab;
+	uint32_t ioas;
+	int fd;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	lab_open_second_edu(&lab);
+	ioas = lab_new_ioas(&lab);
+	pdev_attach(&lab.edu[1], ioas);
+	fd = export(&lab, row->shape);
+	a = map(&lab, lab.ioas, fd, row->shape, IOVA_A);
+	b = map(&lab, ioas, fd, row->shape, IOVA_B);
+	expect_both_ways(&lab, &lab.edu[0], &a);
+	expect_both_ways(&lab, &lab.edu[1], &b);
+	expect_dead(&lab, &lab.edu[1], &a, "IOVA of the other IOAS");
+	unmap(&lab, lab.ioas, row->shape, IOVA_A);
+	expect_dead(&lab, &lab.edu[0], &a, "unmapped from one IOAS");
+	expect_both_ways(&lab, &lab.edu[1], &b);
+	pdev_decode(&lab.exporter, false);
+	pdev_decode(&lab.exporter, true);
+	expect_dead(&lab, &lab.edu[1], &b, "after decode was off");
+}
+
+/* A domain that comes after the map is filled; then the first one goes. */
+static void row_late_domain(const struct row *row)
+{
+	struct lab lab;
+	struct view v;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	v = map(&lab, lab.ioas, export(&lab, row->shape), row->shape, IOVA_A);
+	lab_open_second_edu(&lab);
+	pdev_attach(&lab.edu[1], hwpt_new(lab.iommufd, &lab.edu[1], lab.ioas));
+	expect_both_ways(&lab, &lab.edu[1], &v);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+	pdev_detach(&lab.edu[0]);
+	expect_both_ways(&lab, &lab.edu[1], &v);
+	pdev_decode(&lab.exporter, false);
+	pdev_decode(&lab.exporter, true);
+	expect_dead(&lab, &lab.edu[1], &v, "after decode was off");
+}
+
+/* ---- the end of mappings ---- */
+
+static void row_map_again(const struct row *row)
+{
+	struct view a, b;
+	struct lab lab;
+	int fd;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	fd = export(&lab, row->shape);
+	a = map(&lab, lab.ioas, fd, row->shape, IOVA_A);
+	expect_both_ways(&lab, &lab.edu[0], &a);
+	unmap(&lab, lab.ioas, row->shape, IOVA_A);
+	expect_bufinfo("unmapped", 1, 0);
+	expect_dead(&lab, &lab.edu[0], &a, "unmapped");
+	b = map(&lab, lab.ioas, fd, row->shape, IOVA_B);
+	expect_both_ways(&lab, &lab.edu[0], &b);
+	map(&lab, lab.ioas, fd, row->shape, IOVA_A);
+	expect_both_ways(&lab, &lab.edu[0], &a);
+}
+
+/* Switches decode off and on until the parent has seen enough. */
+static pid_t start_toggling(struct lab *lab)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		fail("fork: %s", err(errno));
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int i = 0; i < 100; i++) {
+		pdev_decode(&lab->exporter, false);
+		usleep(i * 37 % 500);
+		pdev_decode(&lab->exporter, true);
+		usleep(i * 61 % 500);
+	}
+	_exit(0);
+}
+
+/* Every map either works or says ENODEV, whatever the revoke interrupts. */
+static void row_race(const struct row *row)
+{
+	struct range all = all_of(row->shape);
+	int fd, ret, status, tries = 0, mapped = 0;
+	struct lab lab;
+	struct view v;
+	pid_t pid;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	fd = export(&lab, row->shape);
+	pid = start_toggling(&lab);
+	while (!waitpid(pid, &status, WNOHANG)) {
+		ret = ioas_map_fd(lab.iommufd, lab.ioas, fd, &all, IOVA_A, true);
+		if (ret && ret != -ENODEV)
+			fail("map, try %d: %s", tries, err(ret));
+		usleep(tries++ * 23 % 300);
+		mapped += !ret;
+		if (!ret)
+			unmap(&lab, lab.ioas, row->shape, IOVA_A);
+	}
+	if (status)
+		_exit(1);	/* the child said why */
+	if (!mapped)
+		fail("no map in %d tries worked", tries);
+	say("note %d maps against 100 revokes, %d of them worked", tries, mapped);
+	expect_bufinfo("after the race", 1, 0);
+	v = map(&lab, lab.ioas, fd, row->shape, IOVA_A);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+}
+
+/* The mapping @dead is gone for good, but everything can be made anew. */
+static void expect_new_start(struct lab *lab, const struct shape *shape,
+			     int fd, const struct view *dead, const char *when)
+{
+	struct view v;
+
+	expect_dead(lab, &lab->edu[0], dead, when);
+	unmap(lab, lab->ioas, shape, dead->seg[0].iova);
+	v = map(lab, lab->ioas, fd, shape, IOVA_A);
+	expect_both_ways(lab, &lab->edu[0], &v);
+	v = map(lab, lab->ioas, export(lab, shape), shape, IOVA_B);
+	expect_both_ways(lab, &lab->edu[0], &v);
+}
+
+/*
+ * While decode is off nothing can reach the BAR anyway: that the IOMMU had a
+ * part in it is seen from the reported faults, and once decode is on again.
+ */
+static void row_revoke(const struct row *row)
+{
+	const struct shape *shape = row->shape;
+	struct lab lab;
+	struct view v;
+	int fd;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	fd = export(&lab, shape);
+	v = map(&lab, lab.ioas, fd, shape, IOVA_A);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+
+	pdev_unmap_bar(&lab.exporter);	/* touching it would be SIGBUS */
+	pdev_decode(&lab.exporter, false);
+	expect_dead(&lab, &lab.edu[0], &v, "decode off");
+	expect_refused(&lab, fd, shape, all_of(shape), "map while decode is off",
+		       ENODEV);
+	expect_refused(&lab, export(&lab, shape), shape, all_of(shape),
+		       "map what was exported while decode is off", ENODEV);
+	expect_bufinfo("decode off", 2, 1);
+
+	pdev_decode(&lab.exporter, true);
+	pdev_map_bar(&lab.exporter);
+	expect_new_start(&lab, shape, fd, &v, "decode on again");
+}
+
+static void row_reset(const struct row *row)
+{
+	struct lab lab;
+	struct view v;
+	int fd, ret;
+
+	lab_open(&lab, BEHIND_ROOT_PORT);
+	fd = export(&lab, row->shape);
+	v = map(&lab, lab.ioas, fd, row->shape, IOVA_A);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+	ret = pdev_reset(&lab.exporter);
+	if (ret)
+		fail("reset: %s", err(ret));
+	expect_bytes(&lab, &v, "reset");
+	expect_new_start(&lab, row->shape, fd, &v, "reset");
+}
+
+static void row_exporter_closed(const struct row *row)
+{
+	const struct shape *shape = row->shape;
+	struct lab lab;
+	struct view v;
+	int fd;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	fd = export(&lab, shape);
+	v = map(&lab, lab.ioas, fd, shape, IOVA_A);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+
+	pdev_close(&lab.exporter);
+	expect_dead(&lab, &lab.edu[0], &v, "exporter closed");
+	expect_refused(&lab, fd, shape, all_of(shape),
+		       "map after the exporter closed", ENODEV);
+	expect_bufinfo("exporter closed", 1, 1);
+
+	pdev_open(&lab.exporter, bench->exporter[ON_ROOT_BUS], 2, lab.iommufd);
+	expect_dead(&lab, &lab.edu[0], &v, "exporter opened again");
+	expect_refused(&lab, fd, shape, all_of(shape),
+		       "map of the old buffer, exporter opened again", ENODEV);
+	v = map(&lab, lab.ioas, export(&lab, shape), shape, IOVA_B);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+}
+
+/* The DMA that the killed process has started would overwrite these bytes. */
+struct target {
+	uint64_t file;
+	uint8_t bytes[64];
+};
+
+/* Maps, starts a DMA, says where it goes to, and waits for its end. */
+static void be_killed(const struct shape *shape, int ready_fd)
+{
+	uint64_t off = shape->ranges[0].offset;
+	struct target target;
+	struct lab lab;
+	struct view v;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	lab_open(&lab, ON_ROOT_BUS);
+	v = map(&lab, lab.ioas, export(&lab, shape), shape, IOVA_A);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+
+	target.file = lab.file + off;
+	memcpy(target.bytes, lab.exporter.bar + off, sizeof(target.bytes));
+	memset(lab.ram, ~target.bytes[0], sizeof(target.bytes));
+	edu_load(&lab.edu[0], IOVA_RAM, 0, sizeof(target.bytes));
+	edu_store_start(&lab.edu[0], IOVA_A, 0, sizeof(target.bytes));
+	if (write(ready_fd, &target, sizeof(target)) != sizeof(target))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static struct target kill_while_mapped(const struct shape *shape)
+{
+	struct target target;
+	int ready[2], status;
+	pid_t pid;
+
+	if (pipe2(ready, O_CLOEXEC))
+		fail("pipe: %s", err(errno));
+	pid = fork();
+	if (pid < 0)
+		fail("fork: %s", err(errno));
+	if (!pid)
+		be_killed(shape, ready[1]);
+	close(ready[1]);
+	if (read(ready[0], &target, sizeof(target)) != sizeof(target))
+		_exit(1);	/* the child said why */
+	expect_bufinfo("before the kill", 1, 1);
+	kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+		fail("the child ended before it was killed");
+	return target;
+}
+
+static void row_killed(const struct row *row)
+{
+	struct target target = kill_while_mapped(row->shape);
+	struct lab lab;
+	struct view v;
+
+	expect_bufinfo("after the kill", 0, 0);
+	usleep(300 * 1000);	/* by now the DMA has landed, or it never will */
+	expect_file(target.file, target.bytes, sizeof(target.bytes),
+		    "after the kill");
+	lab_open(&lab, ON_ROOT_BUS);
+	v = view_of(row->shape, all_of(row->shape), IOVA_A);
+	expect_dead(&lab, &lab.edu[0], &v, "after the kill");
+	v = map(&lab, lab.ioas, export(&lab, row->shape), row->shape, IOVA_A);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+}
+
+/* ---- refusals ---- */
+
+/* Maps a buffer of 64 KiB that some other exporter made. */
+static void refuse_foreign(int fd)
+{
+	static const struct shape foreign = { "foreign buffer", 1, { { 0, 0x10000 } } };
+	struct lab lab;
+
+	if (fd < 0)
+		fail("make a buffer: %s", err(errno));
+	lab_open(&lab, ON_ROOT_BUS);
+	expect_bufinfo("buffer made", 1, 0);
+	expect_refused(&lab, fd, &foreign, all_of(&foreign), "map", EOPNOTSUPP);
+	expect_bufinfo("map refused", 1, 0);
+}
+
+static int open_or_fail(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		fail("open %s: %s", path, err(errno));
+	return fd;
+}
+
+static void row_udmabuf(const struct row *row)
+{
+	struct udmabuf_create create = { .size = 0x10000 };
+
+	create.memfd = memfd_create("proof", MFD_ALLOW_SEALING);
+	if (ftruncate(create.memfd, create.size) ||
+	    fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+		fail("memfd: %s", err(errno));
+	refuse_foreign(ioctl(open_or_fail("/dev/udmabuf"), UDMABUF_CREATE, &create));
+}
+
+static void row_system_heap(const struct row *row)
+{
+	struct dma_heap_allocation_data data = {
+		.len = 0x10000,
+		.fd_flags = O_RDWR | O_CLOEXEC,
+	};
+	int ret = ioctl(open_or_fail("/dev/dma_heap/system"),
+			DMA_HEAP_IOCTL_ALLOC, &data);
+
+	refuse_foreign(ret ? -1 : (int)data.fd);
+}
+
+/*
+ * Tries each slice on @shape. Nothing may stay attached, and the buffer must
+ * still be good: it is mapped and used afterwards.
+ */
+static void refuse_slices(const struct shape *shape, const struct range *slices,
+			  int count)
+{
+	char what[80];
+	struct lab lab;
+	struct view v;
+	int fd;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	fd = export(&lab, shape);
+	for (int i = 0; i < count; i++) {
+		snprintf(what, sizeof(what), "start %#lx, length %#lx",
+			 slices[i].offset, slices[i].len);
+		expect_refused(&lab, fd, shape, slices[i], what, EINVAL);
+		expect_bufinfo(what, 1, 0);
+	}
+	v = map(&lab, lab.ioas, fd, shape, IOVA_B);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+}
+
+static void row_start_outside(const struct row *row)
+{
+	uint64_t size = shape_size(row->shape);
+	struct range slices[] = {
+		{ size, PAGE }, { size + 8 * PAGE, PAGE }, { size, size },
+		{ 1UL << 62, PAGE },
+	};
+
+	refuse_slices(row->shape, slices, 4);
+}
+
+static void row_length_outside(const struct row *row)
+{
+	uint64_t size = shape_size(row->shape);
+	struct range slices[] = {
+		{ 0, size + PAGE }, { PAGE, size }, { size - PAGE, 2 * PAGE },
+		{ 0, 1UL << 40 }, { PAGE, 1UL << 62 },
+	};
+
+	refuse_slices(row->shape, slices, 5);
+}
+
+static void row_zero_length(const struct row *row)
+{
+	struct range slices[] = {
+		{ 0, 0 }, { PAGE, 0 }, { shape_size(row->shape), 0 },
+	};
+
+	refuse_slices(row->shape, slices, 3);
+}
+
+static void row_unaligned_start(const struct row *row)
+{
+	struct range slices[] = {
+		{ 1, PAGE }, { 512, PAGE }, { PAGE - 1, PAGE },
+		{ 2 * PAGE + 8, 2 * PAGE },
+	};
+
+	refuse_slices(row->shape, slices, 4);
+}
+
+static void row_unaligned_length(const struct row *row)
+{
+	struct range slices[] = {
+		{ 0, 1 }, { 0, PAGE - 1 }, { 0, PAGE + 512 }, { PAGE, 2 * PAGE - 8 },
+	};
+
+	refuse_slices(row->shape, slices, 4);
+}
+
+/* The mapping fails late, when the buffer is attached and pinned already. */
+static void row_iova_in_use(const struct row *row)
+{
+	struct lab lab;
+	struct view v;
+	int fd;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	fd = export(&lab, row->shape);
+	v = map(&lab, lab.ioas, fd, row->shape, IOVA_B);
+	expect_bufinfo("mapped once", 1, 1);
+	for (int i = 0; i < 3; i++)
+		expect_refused(&lab, fd, row->shape, all_of(row->shape),
+			       "IOVA in use", EEXIST);
+	expect_bufinfo("IOVA in use", 1, 1);
+	expect_both_ways(&lab, &lab.edu[0], &v);
+}
+
+static void refuse_export(struct lab *lab, const char *what,
+			  const struct range *ranges, int count)
+{
+	int ret = pdev_export(&lab->exporter, ranges, count);
+
+	if (ret != -EINVAL)
+		fail("%s: expected EINVAL, got %s", what, err(ret < 0 ? ret : 0));
+	expect_bufinfo(what, 0, 0);
+}
+
+/* One good range and a bad one each time: all of it is refused. */
+static void row_bad_export(const struct row *row)
+{
+	static const struct {
+		const char *what;
+		struct range ranges[2];
+	} bad[] = {
+		{ "empty range", { { 0, PAGE }, { 2 * PAGE, 0 } } },
+		{ "unaligned offset", { { 0, PAGE }, { 2 * PAGE + 512, PAGE } } },
+		{ "unaligned length", { { 0, PAGE }, { 2 * PAGE, 512 } } },
+		{ "start outside", { { 0, PAGE }, { 0x400000, PAGE } } },
+		{ "end outside", { { 0, PAGE }, { 0x3ff000, 2 * PAGE } } },
+		{ "sum overflows", { { 0, -PAGE }, { 0, 2 * PAGE } } },
+	};
+	struct lab lab;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	refuse_export(&lab, "no range", NULL, 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		refuse_export(&lab, bad[i].what, bad[i].ranges, 2);
+}
+
+/* ---- the bench and the table ---- */
+
+static void find_devices(void)
+{
+	char bdf[8][16];
+
+	if (pci_find(ID_IVSHMEM, bdf, 8) != EXPORTERS)
+		fail("expected %d ivshmem devices", EXPORTERS);
+	memcpy(bench->exporter, bdf, sizeof(bench->exporter));
+	if (pci_find(ID_EDU, bdf, 8) != EDUS)
+		fail("expected %d edu devices", EDUS);
+	memcpy(bench->edu, bdf, sizeof(bench->edu));
+}
+
+static void bind(const char *bdf)
+{
+	int ret = pci_bind_vfio(bdf);
+
+	if (ret)
+		fail("bind %s to vfio-pci: %s", bdf, err(ret));
+}
+
+static void row_devices(const struct row *row)
+{
+	struct view v = view_of(&ends, all_of(&ends), 0);
+	struct lab lab;
+
+	find_devices();
+	for (int i = 0; i < EXPORTERS; i++)
+		bind(bench->exporter[i]);
+	for (int i = 0; i < EDUS; i++)
+		bind(bench->edu[i]);
+	for (int i = 0; i < EXPORTERS; i++) {
+		lab_open(&lab, i);
+		expect_bytes(&lab, &v, "after the CPU wrote");
+		pdev_close(&lab.exporter);
+		pdev_close(&lab.edu[0]);
+	}
+}
+
+#define BOTH(name, proves, fn) \
+	{ name ", 1 range", proves, fn, &one }, \
+	{ name ", 3 ranges", proves, fn, &three }
+
+static const struct row rows[] = {
+	{ "devices", "two ivshmem and two edu on vfio-pci", row_devices, NULL },
+
+	{ "1 range", "64 KiB, both ways", row_data, &one },
+	{ "3 ranges", "out of order, with gaps", row_data, &three },
+	{ "64 ranges", "one page each, shuffled", row_data, &sixty_four },
+	{ "both ends", "last page of the BAR before the first", row_data, &ends },
+	{ "neighbours", "ranges that touch, in and out of order", row_data, &neighbours },
+	{ "whole BAR", "large pages", row_data, &whole_bar },
+	{ "mapping type", "bufinfo says that PAL was picked", row_type, &one },
+	BOTH("slice", "starts and ends inside ranges", row_slice),
+	BOTH("read-only map", "the device reads, its writes fault", row_read_only),
+	BOTH("two IOVAs", "the same buffer twice at once", row_two_iovas),
+	BOTH("two IOASes", "two devices, a domain each", row_two_ioases),
+	BOTH("late domain", "a second device joins after the map", row_late_domain),
+
+	BOTH("map again", "after unmap, there and elsewhere", row_map_again),
+	BOTH("revoke", "memory decode off and on", row_revoke),
+	BOTH("race", "map and unmap while decode goes off and on", row_race),
+	BOTH("reset", "behind a root port, while mapped", row_reset),
+	BOTH("exporter closed", "while mapped, then opened again", row_exporter_closed),
+	BOTH("process killed", "while mapped, with a DMA under way", row_killed),
+
+	{ "udmabuf", "refused: EOPNOTSUPP", row_udmabuf, NULL },
+	{ "system heap", "refused: EOPNOTSUPP", row_system_heap, NULL },
+	BOTH("start outside", "refused: EINVAL", row_start_outside),
+	BOTH("length outside", "refused: EINVAL", row_length_outside),
+	BOTH("zero length", "refused: EINVAL", row_zero_length),
+	BOTH("unaligned start", "refused: EINVAL", row_unaligned_start),
+	BOTH("unaligned length", "refused: EINVAL", row_unaligned_length),
+	BOTH("IOVA in use", "refused: EEXIST, nothing stays attached", row_iova_in_use),
+	{ "bad exports", "refused: EINVAL, nothing is exported", row_bad_export, NULL },
+};
+
+static void row_child(const struct row *row)
+{
+	row->fn(row);
+	_exit(0);
+}
+
+/* Reads what the child wrote to @fd until all its writers are gone. */
+static void read_verdict(int fd, char *text, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < size - 1 && (n = read(fd, text + len, size - 1 - len)) > 0)
+		len += n;
+	text[len] = '\0';
+}
+
+static void judge(const char *reason, int status)
+{
+	if (reason[0])
+		say("fail %s", reason);
+	else if (WIFSIGNALED(status))
+		say("fail killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
+	else if (WEXITSTATUS(status))
+		say("fail exit status %d", WEXITSTATUS(status));
+	else
+		say("pass");
+}
+
+/* Runs @fn in a process of its own; gives its wait status and the reason. */
+static int in_child(void (*fn)(const struct row *), const struct row *row,
+		    char *reason, size_t size)
+{
+	int pipefd[2], status = -1;
+	pid_t pid;
+
+	if (pipe2(pipefd, O_CLOEXEC))
+		exit(1);
+	pid = fork();
+	if (pid < 0)
+		exit(1);
+	if (!pid) {
+		verdict_fd = pipefd[1];
+		fn(row);
+	}
+	close(pipefd[1]);
+	read_verdict(pipefd[0], reason, size);
+	close(pipefd[0]);
+	waitpid(pid, &status, 0);
+	return status;
+}
+
+/* No buffer may outlive its row, however the row ended. */
+static void leftover_child(const struct row *row)
+{
+	expect_bufinfo("after the row", 0, 0);
+	_exit(0);
+}
+
+static void run_row(const struct row *row)
+{
+	char reason[600], leftover[600];
+	int status;
+
+	say("row %s", row->name);
+	say("note %s", row->proves);
+	status = in_child(row_child, row, reason, sizeof(reason));
+	in_child(leftover_child, row, leftover, sizeof(leftover));
+	judge(reason[0] || status ? reason : leftover, status);
+}
+
+/* proof.only=text: only the rows with this text in the name, + is a space. */
+static bool wanted(const struct row *row)
+{
+	char only[128];
+
+	if (!cmdline_get("proof.only", only, sizeof(only)))
+		return true;
+	for (char *p = only; (p = strchr(p, '+')); )
+		*p = ' ';
+	return row->fn == row_devices || strstr(row->name, only);
+}
+
+int main(void)
+{
+	make_sixty_four();
+	bench = mmap(NULL, sizeof(*bench), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (bench == MAP_FAILED)
+		return 1;
+	bench->last_fault_ms = -10000;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (wanted(&rows[i]))
+			run_row(&rows[i]);
+	}
+	return 0;
+}
