@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0
+# The front door: `make help`.  Each target sets up what it needs, and is quick
+# when there is nothing to do.  The work is done by tools/.
+
+export KVER LINUX STOCK JOBS
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: run test tree kernel kernel-debug kernel-stock series lint bench deb help clean
+
+run:
+	@tools/run
+
+test:
+	@tools/test
+
+lint:
+	@tools/setup lint && tools/lint
+
+tree:
+	@. tools/lib.sh; patched_tree
+
+series: tree
+	@. tools/lib.sh; python3 tools/series.py export "$$TREE" "$$OUT/series"
+
+kernel:
+	@. tools/lib.sh; build_kernel $(if $(STOCK),stock,run)
+
+kernel-debug kernel-stock:
+	@. tools/lib.sh; build_kernel $(@:kernel-%=%)
+
+bench deb:
+	@echo "$@: is not there yet" >&2; exit 2
+
+clean:
+	rm -rf build
+
+help:
+	@echo 'make run           fetch, patch and build Linux, boot it, prove it'
+	@echo '     test          all tests, on a debug kernel'
+	@echo '     tree          the patched tree in build/KVER/linux'
+	@echo '     kernel        the small kernel of run'
+	@echo '     kernel-debug  the kernel of test'
+	@echo '     kernel-stock  the small kernel without the series'
+	@echo '     series        the patches, ready to mail, in build/KVER/series'
+	@echo '     lint          checks that take seconds'
+	@echo '     bench, deb    not there yet'
+	@echo '     clean         remove build/, downloads included'
+	@echo
+	@echo 'KVER=7.3           version of linux-source to fetch: 7.3 (default) or 7.2'
+	@echo 'LINUX=/path        use the commit checked out there instead; it is only read'
+	@echo 'STOCK=1            run and kernel: without the series, to compare'
+	@echo 'JOBS=n             compile jobs, one for each CPU by default'

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by the shell tools: where things are, and how they talk to people.
+set -euo pipefail
+
+# A make above us leaves its job server and its variables here; the kernel's
+# make must not see either.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL CDPATH
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE GIT_PREFIX
+export LC_ALL=C.UTF-8
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=$TOP/build
+JOBS=${JOBS:-$(nproc)}
+LINUX=${LINUX:-}
+KVER=${KVER:-7.3}
+if [[ -n $LINUX ]]; then
+	LINUX=$(realpath -m "$LINUX")
+	KVER=local-$(basename "$LINUX" | tr -c 'A-Za-z0-9._\n-' _)
+fi
+OUT=$BUILD/$KVER
+TREE=$OUT/linux
+RESULTS=$OUT/results
+export KVER LINUX JOBS TOP BUILD OUT TREE RESULTS
+
+# say WHAT TEXT: one line of the report.
+say() {
+	clear_status
+	printf '%-9s %s\n' "$1" "${*:2}"
+}
+
+# die WHAT TEXT: "what: what to do", and out.
+die() {
+	clear_status
+	printf '%s: %s\n' "$1" "${*:2}" >&2
+	exit 1
+}
+
+# For messages: a path the way the person at the keyboard would type it.
+short() {
+	printf '%s' "${1/#"$TOP/"/}"
+}
+
+clear_status() {
+	[[ ! -t 1 ]] || printf '\r\033[K'
+}
+
+# A terminal has one line that is rewritten; a log gets a line now and then.
+show_status() {
+	if [[ -t 1 ]]; then
+		printf '\r\033[K%-9s %s' "$1" "$(cut -c1-"$((${COLUMNS:-80} - 11))" <<<"$2")"
+	elif (($3 > 0 && $3 % 30 == 0)); then
+		printf '%-9s %s\n' "$1" "$2"
+	fi
+}
+
+ticker() {
+	local label=$1 probe=$2 parent=$$ seconds=0
+	# Outlive nobody: a killed parent cannot stop us.
+	while kill -0 "$parent" 2>/dev/null; do
+		show_status "$label" "$($probe 2>/dev/null || true) $seconds s" "$seconds"
+		sleep 1 >/dev/null 2>&1
+		seconds=$((seconds + 1))
+	done
+}
+
+stop_ticker() {
+	[[ -n ${TICKER:-} ]] || return 0
+	kill "$TICKER" 2>/dev/null || true
+	wait "$TICKER" 2>/dev/null || true
+	TICKER=
+	clear_status
+}
+
+# progress LABEL PROBE COMMAND...: run COMMAND; meanwhile show what PROBE prints.
+# The command stays in the foreground, where Ctrl-C reaches it.
+progress() {
+	local rc=0
+	ticker "$1" "$2" &
+	TICKER=$!
+	trap stop_ticker EXIT
+	"${@:3}" || rc=$?
+	stop_ticker
+	return "$rc"
+}
+
+# One tool at a time works on this build/KVER; the next one waits for it.
+lock() {
+	mkdir -p "$OUT" "$RESULTS"
+	exec 9>"$OUT/lock"
+	flock -n 9 && return
+	say "${1:-lock}" "another run works in $(short "$OUT"): waiting for it"
+	flock 9
+}
+
+# need_space WHO GIGABYTES
+need_space() {
+	local free
+	mkdir -p "$OUT"
+	free=$(($(df -k --output=avail "$OUT" | tail -n1) / 1048576))
+	((free >= ${NEED_GB:-$2})) ||
+		die "$1" "$free GB free in $(short "$OUT"), ${NEED_GB:-$2} GB are needed:" \
+			"make room, or put build/ on another disk (a symbolic link is fine)"
+}
+
+# Commits need an author.  Whoever has no git identity is login@host.
+git_identity() {
+	git config user.email >/dev/null && git config user.name >/dev/null && return
+	local name mail
+	name=$(id -un) mail=$(id -un)@$(uname -n)
+	export GIT_AUTHOR_NAME=${GIT_AUTHOR_NAME:-$name}
+	export GIT_AUTHOR_EMAIL=${GIT_AUTHOR_EMAIL:-$mail}
+	export GIT_COMMITTER_NAME=${GIT_COMMITTER_NAME:-$name}
+	export GIT_COMMITTER_EMAIL=${GIT_COMMITTER_EMAIL:-$mail}
+}
+
+# ---------------------------------------------------- what the targets share
+
+patched_tree() {
+	"$TOP/tools/setup" fetch series
+	"$TOP/tools/fetch"
+	python3 "$TOP/tools/series.py" apply "$TREE"
+}
+
+# build_kernel run|debug|stock: with the tree that this flavour is built from.
+build_kernel() {
+	"$TOP/tools/setup" fetch build
+	if [[ $1 = stock ]]; then "$TOP/tools/fetch"; else patched_tree; fi
+	"$TOP/tools/kernel" "$1"
+}
+
+# build_guest [PROGRAM...]: the initramfs; programs that were built elsewhere go in.
+build_guest() {
+	local log=$RESULTS/guest.log
+	make -s -C "$TOP/guest" OUT="$OUT/guest" LINUX="$TREE" EXTRA="$*" >"$log" 2>&1 ||
+		die guest "$(grep -m1 -E 'error|Error|guest: ' "$log" || echo 'make failed'): see $(short "$log")"
+}

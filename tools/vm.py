@@ -1,0 +1,448 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Boots a kernel in QEMU, runs guest programs, and judges the result.
+
+The guest talks over its second serial port, one line a message:
+
+  hello NONCE    it is up; the nonce was given on the kernel command line
+  run PROGRAM    the rows that follow belong to this program
+  row NAME       a row starts; pass | fail REASON | skip REASON ends it
+  note TEXT      what the row proves
+  peek OFF LEN   the host answers with LEN bytes of the BAR's file, as hex
+  poke OFF HEX   the host writes the file and answers "ok"
+  done NONCE     everything was run
+
+Each ivshmem device has a file of BAR_SIZE bytes; OFF counts through the files
+one after the other. A run succeeds only if the nonce came back, QEMU ended by
+itself, every program reported rows, no row failed, and the console, which is
+always scanned, shows no splat.
+
+Acceleration is always TCG: a /dev/kvm may exist and still not run the kernel.
+With one CPU, virtual time is the count of instructions, and an idle guest
+skips to its next timer: waiting costs nothing. With more CPUs time is real.
+"""
+
+import argparse
+import json
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+BAR_SIZE = 4 << 20
+BARS = 2
+EDUS = 2
+POWER_OFF_SECONDS = 60
+
+# What must not be on the console: name, pattern. None can be switched off.
+# DMA-API: and kmemleak: have harmless lines while the kernel boots.
+SPLATS = [(name, re.compile(pattern)) for name, pattern in (
+    ("warning", r"WARNING:"),
+    ("bug", r"\bBUG:|kernel BUG at"),
+    ("sanitizer", r"\b(KASAN|UBSAN|KCSAN|KMSAN)\b|\bKFENCE: \w*BUG"),
+    ("oops", r"\bOops\b|general protection|unable to handle"),
+    ("panic", r"Kernel panic"),
+    ("call trace", r"Call Trace:"),
+    ("lockdep", r"possible (recursive|circular|irq|interrupt).*(locking|lock)|"
+                r"inconsistent lock state|bad unlock balance|held lock freed|"
+                r"lock held when returning|Invalid wait context|"
+                r"non-static key|turning off the locking correctness"),
+    ("rcu", r"suspicious RCU|rcu.*(self-)?detected.*stall"),
+    ("hang", r"INFO: task|soft lockup|hard LOCKUP|workqueue lockup"),
+    ("atomic", r"sleeping function called|scheduling while atomic"),
+    ("refcount", r"refcount_t"),
+    ("list", r"list_(add|del)\w* (corruption|double)"),
+    ("memory", r"Bad page|Bad rss-counter|Poison overwritten|"
+               r"Redzone overwritten|Object already free|ODEBUG:"),
+    ("stack", r"stack-protector|Thread overran stack"),
+    ("leak", r"unreferenced object|kmemleak: (?!Kernel memory leak detector "
+             r"initialized|Automatic memory scanning thread started)"),
+    ("dma debug", r"DMA-API: (?!preallocated \d+ debug entries|debugging "
+                  r"enabled by kernel config|dma_debug_entry pool grown)"),
+    ("user crash", r"segfault at|traps: "),
+)]
+
+
+class VmError(Exception):
+    """The VM cannot be started: one line that says what, and what to do."""
+
+
+@dataclass
+class Row:
+    """One thing that was tried, as the guest reported it."""
+    name: str
+    program: str
+    result: str = "fail"
+    reason: str = "did not end"
+    note: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class Result:
+    """All about one boot."""
+    kernel: str
+    programs: list
+    console: str
+    rows: list = field(default_factory=list)
+    splats: list = field(default_factory=list)
+    errors: list = field(default_factory=list)
+    seconds: float = 0.0
+
+    def count(self, what):
+        return sum(row.result == what for row in self.rows)
+
+    @property
+    def ok(self):
+        return not (self.errors or self.splats or self.count("fail"))
+
+    def summary(self):
+        text = (f"{self.count('pass')} passed, {self.count('fail')} failed, "
+                f"{self.count('skip')} skipped, {self.seconds:.1f} s")
+        for error in self.errors:
+            text += f"; {error}"
+        if self.splats:
+            number, _, line = self.splats[0]
+            text += f"; {len(self.splats)} splats, first in line {number}: {line[:120]}"
+        return text if self.ok else f"{text}; console: {self.console}"
+
+
+def scan(text):
+    """The splats of a console log: a list of (line number, name, line)."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        for name, pattern in SPLATS:
+            if pattern.search(line):
+                found.append((number, name, line.strip()))
+                break
+    return found
+
+
+class Bars:
+    """The files behind the BARs of the ivshmem devices."""
+
+    def __init__(self, directory):
+        self.paths = [Path(directory, f"bar{i}") for i in range(BARS)]
+        for path in self.paths:
+            with open(path, "wb") as file:
+                file.truncate(BAR_SIZE)
+
+    def open(self, offset, length):
+        index, offset = divmod(offset, BAR_SIZE)
+        if not 0 <= index < BARS or not 0 < length <= BAR_SIZE - offset:
+            raise ValueError(f"{length} bytes at BAR {index} + {offset:#x}")
+        file = open(self.paths[index], "r+b", buffering=0)
+        file.seek(offset)
+        return file
+
+    def peek(self, offset, length):
+        with self.open(offset, length) as file:
+            return file.read(length)
+
+    def poke(self, offset, data):
+        with self.open(offset, len(data)) as file:
+            file.write(data)
+
+
+class Session:
+    """The host's side of the channel: takes messages, gives answers."""
+
+    def __init__(self, nonce, bars, report):
+        self.nonce, self.bars, self.report = nonce, bars, report
+        self.rows, self.errors = [], []
+        self.hello = self.done = False
+        self.program = ""
+        self.current = None
+        self.started = 0.0
+
+    def take(self, message):
+        """Handles one message; returns the answer, or None."""
+        word, _, rest = message.partition(" ")
+        handler = getattr(self, "take_" + word, None)
+        try:
+            if handler:
+                return handler(rest)
+        except ValueError as error:
+            message += f": {error}"
+        self.errors.append(f"protocol: '{message[:80]}'")
+        return None
+
+    def take_hello(self, nonce):
+        if nonce != self.nonce or self.hello:
+            raise ValueError("wrong nonce or not the first")
+        self.hello = True
+
+    def take_run(self, program):
+        self.finish("fail", "did not end")
+        self.program = program
+
+    def take_row(self, name):
+        self.finish("fail", "did not end")
+        self.current = Row(name, self.program)
+        self.started = time.monotonic()
+
+    def take_note(self, text):
+        if not self.current:
+            raise ValueError("no row")
+        self.current.note = text
+
+    def end(self, result, reason):
+        if not self.current:
+            raise ValueError("no row")
+        self.finish(result, reason)
+
+    def take_pass(self, rest):
+        self.end("pass", rest)
+
+    def take_fail(self, reason):
+        self.end("fail", reason or "no reason was given")
+
+    def take_skip(self, reason):
+        self.end("skip", reason or "no reason was given")
+
+    def take_peek(self, rest):
+        offset, length = map(int, rest.split())
+        return self.bars.peek(offset, length).hex()
+
+    def take_poke(self, rest):
+        offset, data = rest.split()
+        self.bars.poke(int(offset), bytes.fromhex(data))
+        return "ok"
+
+    def take_done(self, nonce):
+        self.finish("fail", "did not end")
+        if nonce != self.nonce:
+            raise ValueError("wrong nonce")
+        self.done = True
+
+    def finish(self, result, reason):
+        """Ends the current row, if there is one."""
+        row, self.current = self.current, None
+        if row:
+            row.result, row.reason = result, reason
+            row.seconds = round(time.monotonic() - self.started, 2)
+            self.rows.append(row)
+            self.report(row)
+
+
+def escaped(path):
+    """A path inside an option of QEMU: a comma is doubled."""
+    return str(path).replace(",", ",,")
+
+
+def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console):
+    """The machine: two exporters, one of them behind a root port, and edus."""
+    time_options = ["-accel", "tcg,thread=multi"]
+    if smp == 1:
+        time_options = ["-accel", "tcg,thread=single",
+                        "-icount", "shift=3,sleep=off"]
+    devices = ["-device", "intel-iommu,intremap=on,caching-mode=on",
+               "-device", "pcie-root-port,id=root_port,chassis=1,slot=1"]
+    for index, (path, bus) in enumerate(zip(bars.paths, ("pcie.0", "root_port"))):
+        devices += [
+            "-object", f"memory-backend-file,id=bar{index},size={BAR_SIZE},"
+                       f"share=on,mem-path={escaped(path)}",
+            "-device", f"ivshmem-plain,memdev=bar{index},bus={bus}"]
+    devices += ["-device", "edu"] * EDUS
+    return [qemu, "-M", "q35,kernel-irqchip=split", "-cpu", "qemu64",
+            "-smp", str(smp), "-m", mem, *time_options,
+            "-nodefaults", "-display", "none", "-no-reboot",
+            "-chardev", f"file,id=console,path={escaped(console)}",
+            "-serial", "chardev:console",
+            "-chardev", f"socket,id=channel,fd={channel}",
+            "-serial", "chardev:channel",
+            *devices, "-kernel", str(kernel), "-initrd", str(initrd),
+            "-append", append]
+
+
+def talk(sock, session, deadline):
+    """Serves the channel; False if QEMU did not close it in time."""
+    pending = b""
+    while True:
+        if session.done:
+            deadline = min(deadline, time.monotonic() + POWER_OFF_SECONDS)
+        try:
+            sock.settimeout(max(deadline - time.monotonic(), 0.001))
+            data = sock.recv(65536)
+            if not data:
+                return True
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                answer = session.take(line.decode(errors="replace"))
+                if answer is not None:
+                    sock.sendall(answer.encode() + b"\n")
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            return True
+
+
+def judge(result, session, programs, ended, status, stderr):
+    """Fills in what went wrong; nothing filled in is success."""
+    at = f" in row '{session.current.name}'" if session.current else ""
+    session.finish("fail", "the guest died here" if ended else "timeout")
+    result.rows, result.errors = session.rows, session.errors
+    if not ended:
+        what = "did not power off" if session.done else f"timeout{at}"
+        result.errors.append(f"{what} after {result.seconds:.0f} s")
+    elif status:
+        last = stderr.strip().splitlines()[-1:] or ["no message"]
+        result.errors.append(f"QEMU ended with {status}{at}: {last[0][:200]}")
+    elif not session.done:
+        result.errors.append(f"the guest ended without the success token{at}")
+    if not session.hello:
+        result.errors.append("the guest's init did not start")
+    reported = {row.program for row in result.rows}
+    result.errors += [f"{p} reported no row" for p in programs
+                      if p not in reported and session.done]
+
+
+def read_console(result):
+    """The scan is part of every run: a log that shows no kernel is an error."""
+    path = Path(result.console)
+    text = path.read_text(errors="replace") if path.exists() else ""
+    if "Linux version" not in text:
+        result.errors.append("the console shows no kernel")
+    result.splats = scan(text)
+
+
+def run_qemu(command, channel, session, timeout):
+    """Runs QEMU to its end; returns (ended by itself, status, stderr)."""
+    deadline = time.monotonic() + timeout
+    ours, theirs = channel
+    # QEMU must not outlive us, not even when we are killed.
+    if shutil.which("setpriv"):
+        command = ["setpriv", "--pdeathsig", "KILL", *command]
+    with tempfile.TemporaryFile("w+", errors="replace") as stderr:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
+                                   stdout=stderr, stderr=stderr,
+                                   pass_fds=[theirs.fileno()])
+        theirs.close()
+        try:
+            ended = talk(ours, session, deadline)
+            if ended:
+                process.wait(10)
+        except subprocess.TimeoutExpired:
+            ended = False
+        finally:
+            process.kill()
+            status = process.wait()
+        stderr.seek(0)
+        return ended, status, stderr.read()
+
+
+def check_inputs(qemu, kernel, initrd):
+    if not shutil.which(qemu):
+        raise VmError(f"{qemu} is not installed: apt-get install qemu-system-x86")
+    for what, path in (("kernel", kernel), ("initrd", initrd)):
+        if not Path(path).is_file():
+            raise VmError(f"no {what} {path}: build it first")
+
+
+def boot(kernel, initrd, programs, *, results, name, mem="1G", smp=1, append="",
+         timeout=120, qemu="qemu-system-x86_64", report=lambda row: None):
+    """Boots, serves the guest until it ends, and returns the Result."""
+    check_inputs(qemu, kernel, initrd)
+    results = Path(results)
+    results.mkdir(parents=True, exist_ok=True)
+    console = results / f"{name}.console.log"
+    console.unlink(missing_ok=True)
+    nonce = secrets.token_hex(16)
+    append = (f"console=ttyS0 ignore_loglevel panic=-1 oops=panic intel_iommu=on "
+              f"proof.nonce={nonce} guest.run={','.join(programs)} {append}")
+    result = Result(str(kernel), list(programs), str(console))
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="vm-") as directory:
+        bars = Bars(directory)
+        session = Session(nonce, bars, report)
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            command = qemu_command(qemu, kernel, initrd, append, mem, smp, bars,
+                                   theirs.fileno(), console)
+            end = run_qemu(command, (ours, theirs), session, timeout)
+    result.seconds = round(time.monotonic() - started, 1)
+    judge(result, session, programs, *end)
+    read_console(result)
+    return result
+
+
+def ktap(result):
+    """The rows as KTAP version 1."""
+    lines = ["KTAP version 1", f"1..{len(result.rows)}"]
+    for number, row in enumerate(result.rows, 1):
+        name = f"{row.program}: {row.name}".replace("#", "")
+        ok = "not ok" if row.result == "fail" else "ok"
+        skip = f" # SKIP {row.reason}" if row.result == "skip" else ""
+        if row.result == "fail":
+            lines.append(f"# {row.reason}")
+        lines.append(f"{ok} {number} {name}{skip}")
+    lines += [f"# error: {error}" for error in result.errors]
+    lines += [f"# splat: {line}" for _, _, line in result.splats]
+    return "\n".join(lines) + "\n"
+
+
+def save(result, results, name):
+    """Writes NAME.json and NAME.ktap; the console log is there already."""
+    data = {"ok": result.ok, **asdict(result)}
+    Path(results, f"{name}.json").write_text(json.dumps(data, indent=1) + "\n")
+    Path(results, f"{name}.ktap").write_text(ktap(result))
+
+
+def print_row(row):
+    mark = {"pass": "pass", "fail": "FAIL", "skip": "skip"}[row.result]
+    print(f"  {row.name:<28} {mark}  {row.reason or row.note}", flush=True)
+
+
+def print_failed_row(row):
+    if row.result == "fail":
+        print_row(row)
+
+
+def parse_args(argv):
+    parser = argparse.ArgumentParser(
+        description="boot a kernel in QEMU and run guest programs in it")
+    add = parser.add_argument
+    add("--kernel", required=True, metavar="BZIMAGE")
+    add("--initrd", required=True, metavar="CPIO")
+    add("--run", required=True, metavar="A,B", help="guest programs, in order")
+    add("--results", required=True, metavar="DIR")
+    add("--name", help="of the files in DIR; default: the programs")
+    add("--mem", default="1G")
+    add("--smp", type=int, default=1, metavar="N")
+    add("--append", default="", help="more for the kernel command line")
+    add("--timeout", type=float, default=120, metavar="SECONDS")
+    add("--qemu", default="qemu-system-x86_64")
+    add("--table", action="store_true", help="print every row, not only failed ones")
+    return parser.parse_args(argv)
+
+
+def main(argv=None):
+    args = parse_args(argv)
+    name = args.name or args.run.replace(",", "+")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        result = boot(args.kernel, args.initrd, args.run.split(","),
+                      results=args.results, name=name, mem=args.mem,
+                      smp=args.smp, append=args.append, timeout=args.timeout,
+                      qemu=args.qemu,
+                      report=print_row if args.table else print_failed_row)
+        save(result, args.results, name)
+    except (VmError, OSError) as error:
+        print(f"vm: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("vm: interrupted", file=sys.stderr)
+        return 130
+    print(f"{'OK' if result.ok else 'FAILED'}: {result.summary()}")
+    return 0 if result.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
