@@ -92,7 +92,9 @@ class Engine(unittest.TestCase):
         (self.series / "macros.h").write_text("/* none */\n")
         (self.series / "cover-letter").write_text("x: The cover\n\nIts body.\n")
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "USER": "login",
-                    "GIT_CONFIG_NOSYSTEM": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+                    "GIT_CONFIG_NOSYSTEM": "1", "PYTHONDONTWRITEBYTECODE": "1",
+                    "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.fsync",
+                    "GIT_CONFIG_VALUE_0": "none"}
         self.person("A Person", "person@example.org")
         self.tree = self.make_tree(self.top / "tree")
 
