@@ -16,7 +16,7 @@
 struct tap {
 	const char *test;
 	int planned, seen;
-	char why[256];		/* the last complaint before "not ok" */
+	char why[256];		/* the first complaint before "not ok" */
 };
 
 static void write_file(const char *path, const char *text)
@@ -43,7 +43,8 @@ static void result_line(struct tap *tap, char *line, bool ok)
 	if (!ok)
 		say("fail %s", tap->why[0] ? tap->why : "see the console");
 	else if (comment && !strncmp(comment + 3, "SKIP", 4))
-		say("skip %s", comment + 3 + strlen("SKIP"));
+		say("skip %s", comment + 3 + strlen("SKIP") +
+		    strspn(comment + 3 + strlen("SKIP"), " "));
 	else
 		say("pass");
 	tap->why[0] = '\0';
@@ -58,7 +59,8 @@ static void take_line(struct tap *tap, char *line)
 		result_line(tap, line, true);
 	else if (!strncmp(line, "not ok ", 7))
 		result_line(tap, line, false);
-	else if (strstr(line, "Expected") || strstr(line, "terminated"))
+	else if (!tap->why[0] &&
+		 (strstr(line, "Expected") || strstr(line, "terminated")))
 		snprintf(tap->why, sizeof(tap->why), "%s", line + strspn(line, "# "));
 }
 

@@ -181,12 +181,18 @@ static void compare_file_edge(struct lab *lab, const struct view *v,
 	compare(lab, v, when, "host file", from, seen, end - from);
 }
 
-void expect_bytes(struct lab *lab, const struct view *v, const char *when)
+static void compare_bar(struct lab *lab, const struct view *v, const char *when)
 {
 	const struct pdev *dev = &lab->exporter;
 
-	for (uint64_t off = 0; dev->bar && off < dev->bar_len; off += PAGE)
+	for (uint64_t off = 0; off < dev->bar_len; off += PAGE)
 		compare(lab, v, when, "CPU mapping", off, dev->bar + off, PAGE);
+}
+
+void expect_bytes(struct lab *lab, const struct view *v, const char *when)
+{
+	if (lab->exporter.bar)
+		compare_bar(lab, v, when);
 	for (int i = 0; i < v->count; i++) {
 		compare_file_edge(lab, v, when, v->seg[i].off);
 		compare_file_edge(lab, v, when, v->seg[i].off + v->seg[i].len);
@@ -306,7 +312,8 @@ static void expect_reads(struct lab *lab, struct pdev *edu,
 	edu_store(edu, IOVA_RAM, 0, ws.bytes);
 	for (int i = 0; i < ws.count; i++)
 		compare_window(lab, v, &ws.w[i]);
-	expect_bytes(lab, v, "after the device read");
+	/* The host wrote half of it: its view needs no look of its own. */
+	compare_bar(lab, v, "after the device read");
 }
 
 void expect_both_ways(struct lab *lab, struct pdev *edu, const struct view *v)

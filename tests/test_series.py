@@ -92,6 +92,7 @@ class Engine(unittest.TestCase):
         (self.series / "macros.h").write_text("/* none */\n")
         (self.series / "cover-letter").write_text("x: The cover\n\nIts body.\n")
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "USER": "login",
+                    "TMPDIR": str(self.top),
                     "GIT_CONFIG_NOSYSTEM": "1", "PYTHONDONTWRITEBYTECODE": "1",
                     "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "core.fsync",
                     "GIT_CONFIG_VALUE_0": "none"}
@@ -415,6 +416,16 @@ class Refused(Engine):
                   "+ once(E, E)\n|\n- old_call(es)\n+ once(es)\n)\n")
         self.refuse("step 01-smpl: drivers/b.c: rename.cocci: spatch says", "already tagged")
 
+    def test_spatch_changes_another_file(self):
+        self.step("01-smpl", smpl())
+        wrapper = self.top / "bin/spatch"
+        wrapper.parent.mkdir()
+        wrapper.write_text(f'#!/bin/sh\n{shutil.which("spatch")} "$@"\n'
+                           f"echo >> {self.tree}/drivers/other.c\n")
+        wrapper.chmod(0o755)
+        self.refuse("step 01-smpl: drivers/other.c: changed, but in no list",
+                    PATH=f"{wrapper.parent}:{os.environ['PATH']}")
+
     def test_semantic_patch_that_does_not_parse(self):
         self.step("01-smpl", smpl(), "@@ @@\n- old_call(\n")
         self.refuse("step 01-smpl: rename.cocci: spatch says", "parse error")
@@ -577,6 +588,8 @@ class Export(Engine):
         names = [path.name for path in sorted(out.glob("*"))]
         self.assertEqual(names, ["0000-cover-letter.patch", "0001-x-Do-01-add.patch",
                                  "0002-x-Do-02-smpl.patch", "0003-x-Do-03-edit.patch"])
+        for path in out.glob("*"):
+            self.assertNotIn("multipart", path.read_text())
         self.git("checkout", "-q", "--detach", "base")
         self.git("am", "-q", *(out / name for name in names[1:]))
         self.assertEqual(self.git("rev-parse", "HEAD^{tree}"), right)

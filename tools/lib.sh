@@ -76,7 +76,7 @@ stop_ticker() {
 # The command stays in the foreground, where Ctrl-C reaches it.
 progress() {
 	local rc=0
-	ticker "$1" "$2" &
+	ticker "$1" "$2" 9>&- &		# without the lock
 	TICKER=$!
 	trap stop_ticker EXIT
 	"${@:3}" || rc=$?

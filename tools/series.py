@@ -545,9 +545,10 @@ def run_step(tree, series, step, kver):
                        "HEAD").stdout.count("\0")
     if not changed:
         raise Fail("changes nothing: adapt it to this tree, or remove it")
-    stray = tree.git("diff", "--name-only", "-z").stdout.split("\0")[0]
-    if stray:
-        raise Fail(f"{stray}: changed, but in no list of files: correct the step")
+    if any("smpl" in op for op in step.ops):    # only spatch could do that
+        stray = tree.git("diff", "--name-only", "-z").stdout.split("\0")[0]
+        if stray:
+            raise Fail(f"{stray}: changed, but in no list of files: correct the step")
     return changed
 
 
@@ -698,12 +699,13 @@ def export(args):
     outdir.mkdir(parents=True, exist_ok=True)
     for old in outdir.glob("*.patch"):
         old.unlink()
-    plain = [f"format.{key}=false" for key in ("signOff", "attach", "thread")]
+    plain = [f"format.{key}=false" for key in ("signOff", "thread")]
     plain += [f"branch.{BRANCH}.description={subject}\n\n{body.strip()}"]
     tree.git(*(word for each in plain for word in ("-c", each)),
              "format-patch", "-q", "-o", str(outdir), "--base=base", "--cover-letter",
              "--cover-from-description=subject", "--no-renames", "--no-signature",
              "--no-ext-diff", "--no-to", "--no-cc", "--no-add-header",
+             "--no-attach",
              "--subject-prefix=PATCH", "-n", f"base..{BRANCH}")
     print(f"series: {len(list(outdir.glob('*.patch')))} patches in {outdir}")
 

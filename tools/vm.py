@@ -66,7 +66,7 @@ SPLATS = [(name, re.compile(pattern)) for name, pattern in (
              r"initialized|Automatic memory scanning thread started)"),
     ("dma debug", r"DMA-API: (?!preallocated \d+ debug entries|debugging "
                   r"enabled by kernel config|dma_debug_entry pool grown)"),
-    ("user crash", r"segfault at|traps: "),
+    ("user crash", r"segfault at|traps: \S+\[\d+\] "),
 )]
 
 
@@ -110,7 +110,9 @@ class Result:
             text += f"; {error}"
         if self.splats:
             number, _, line = self.splats[0]
-            text += f"; {len(self.splats)} splats, first in line {number}: {line[:120]}"
+            count = len(self.splats)
+            text += (f"; {count} splat{'s' * (count > 1)}, "
+                     f"first in line {number}: {line[:120]}")
         return text if self.ok else f"{text}; console: {self.console}"
 
 

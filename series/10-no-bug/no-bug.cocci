@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 // Warn, and keep away from what is inconsistent
 @release@
 expression E, F;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 // The exporter's side of the negotiation, and where the result is kept
 @ops@
 identifier d, m;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 // The body of what was dma_buf_dynamic_attach(); its head is an exact edit
 @args@
 identifier B, D;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 // What dma-buf-sgt.c does now
 @@
 identifier f = { dma_buf_wrap_sg_table, dma_buf_unwrap_sg_table,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 // The ranges move from three members into one list
 @members@
 @@

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 @@
 identifier f = iommufd_global_device;
 type T;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 // iommufd: from one range behind symbol_get() to a list
 @door@
 identifier f = sym_vfio_pci_dma_buf_iommufd_map;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 // The test driver has one offer, and no stubs for what it does not offer
 @stub@
 identifier f = { iommufd_test_dma_buf_attach, iommufd_test_dma_buf_detach,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: GPL-2.0
 @door@
 identifier f = vfio_pci_dma_buf_iommufd_map;
 type T;

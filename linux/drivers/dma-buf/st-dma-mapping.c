@@ -14,10 +14,13 @@
 #include <linux/slab.h>
 
 #define EXPECT_WARNS(test, warns, expected, expr)			\
-	kunit_warning_suppress(test) {					\
-		KUNIT_EXPECT_EQ(test, (long)(expected), (long)(expr));	\
-		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, warns);	\
-	}
+	do {								\
+		kunit_warning_suppress(test) {				\
+			KUNIT_EXPECT_EQ(test, (long)(expected),		\
+					(long)(expr));			\
+			KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, warns); \
+		}							\
+	} while (0)
 
 /* An attachment is kept, and its size is paid, for every importer */
 static_assert(sizeof(struct dma_buf_attachment) -
@@ -564,7 +567,7 @@ static void test_export_offers(struct kunit *test)
 {
 	static const struct {
 		bool match, single, map, unmap, ok;
-	} cases[] = {
+	} combos[] = {
 		{ .ok = false },
 		{ .match = true, .ok = true },
 		{ .single = true, .ok = true },
@@ -578,14 +581,14 @@ static void test_export_offers(struct kunit *test)
 		{ .single = true, .unmap = true },
 	};
 
-	for (int i = 0; i < ARRAY_SIZE(cases); i++) {
+	for (int i = 0; i < ARRAY_SIZE(combos); i++) {
 		struct fake *fake = fake_new(test, &sgt_offer);
 
-		fake->ops.match_mapping = cases[i].match ? fake_match_mapping : NULL;
-		fake->ops.single_exporter_match = cases[i].single ? &sgt_offer : NULL;
-		fake->ops.map_dma_buf = cases[i].map ? fake_map : NULL;
-		fake->ops.unmap_dma_buf = cases[i].unmap ? fake_unmap : NULL;
-		if (cases[i].ok)
+		fake->ops.match_mapping = combos[i].match ? fake_match_mapping : NULL;
+		fake->ops.single_exporter_match = combos[i].single ? &sgt_offer : NULL;
+		fake->ops.map_dma_buf = combos[i].map ? fake_map : NULL;
+		fake->ops.unmap_dma_buf = combos[i].unmap ? fake_unmap : NULL;
+		if (combos[i].ok)
 			fake_export(test, fake);
 		else
 			EXPECT_WARNS(test, 1, -EINVAL, PTR_ERR(try_export(fake)));
@@ -642,14 +645,15 @@ static void test_sgt_accessors(struct kunit *test)
 	dma_buf_detach(fake->dmabuf, attach);
 }
 
+static const struct dma_buf_ops simple_ops = {
+	DMA_BUF_SIMPLE_SGT_EXP_MATCH(fake_map, fake_unmap),
+};
+
 static void test_sgt_macros(struct kunit *test)
 {
 	struct device *dev = fake_device(test);
 	struct pci_dev *pdev = (struct pci_dev *)dev;
 	struct dma_buf_mapping_match m;
-	static const struct dma_buf_ops ops = {
-		DMA_BUF_SIMPLE_SGT_EXP_MATCH(fake_map, fake_unmap),
-	};
 
 	m = DMA_BUF_IMAPPING_SGT(dev, true);
 	KUNIT_EXPECT_PTR_EQ(test, &dma_buf_mapping_sgt_type, m.type);
@@ -668,8 +672,8 @@ static void test_sgt_macros(struct kunit *test)
 			m.sgt_data.exporter_requires_p2p);
 
 	KUNIT_EXPECT_PTR_EQ(test, &dma_buf_mapping_sgt_type,
-			    ops.single_exporter_match->type);
-	KUNIT_EXPECT_NOT_NULL(test, ops.single_exporter_match->exp_ops);
+			    simple_ops.single_exporter_match->type);
+	KUNIT_EXPECT_NOT_NULL(test, simple_ops.single_exporter_match->exp_ops);
 }
 
 static void put_pci_dev(void *pdev)

@@ -1,0 +1,523 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of set-up, fetch, base, kernel and lint: above all, how they fail.
+
+Nothing here needs the network, root, or a kernel: the tools are copied into a
+directory of their own and find fake programs first in their PATH.
+"""
+
+import hashlib
+import importlib.machinery
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+IDENTITY = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
+            "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
+MAKEFILE = """VERSION = 7
+PATCHLEVEL = 3
+SUBLEVEL = 0
+"""
+
+
+class Sandbox(unittest.TestCase):
+    """A copy of the tools, and a directory of fake programs."""
+
+    def setUp(self):
+        self.top = Path(tempfile.mkdtemp(prefix="test-tools-"))
+        self.addCleanup(shutil.rmtree, self.top, ignore_errors=True)
+        self.bin = self.top / "fake"
+        self.bin.mkdir()
+        self.calls = self.top / "calls"
+        for name in ("tools", "config"):
+            shutil.copytree(TOP / name, self.top / name,
+                            ignore=shutil.ignore_patterns("__pycache__"))
+        self.out = self.top / "build/7.3"
+
+    def fake(self, name, script):
+        path = self.bin / name
+        path.write_text(f"#!/bin/bash\necho {name} \"$*\" >>{self.calls}\n{script}\n")
+        path.chmod(0o755)
+
+    def called(self, text):
+        lines = self.calls.read_text().splitlines() if self.calls.exists() else []
+        return sum(text in line for line in lines)
+
+    def environment(self, **more):
+        drop = ("KVER", "LINUX", "STOCK", "JOBS", "NEED_GB", "FETCH_MIRROR")
+        env = {k: v for k, v in os.environ.items() if k not in drop}
+        return env | IDENTITY | {"PATH": f"{self.bin}:{env['PATH']}"} | more
+
+    def run_tool(self, *argv, **env):
+        return subprocess.run([self.top / "tools" / argv[0], *argv[1:]], text=True,
+                              capture_output=True, env=self.environment(**env),
+                              timeout=60)
+
+    def refused(self, done, *words, code=1):
+        """It ended with one line that has these words in it."""
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        lines = done.stderr.strip().splitlines()
+        self.assertEqual(len(lines), 1, done.stderr)
+        for word in words:
+            self.assertIn(word, lines[0])
+
+    def fine(self, done):
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def git(self, where, *argv):
+        done = subprocess.run(["git", *argv], cwd=where, text=True, check=True,
+                              capture_output=True, env=self.environment())
+        return done.stdout.strip()
+
+
+class Setup(Sandbox):
+
+    def packages(self, *missing):
+        """A machine on which these packages are missing until they are installed."""
+        tests = " ".join(f"[ $p = {name} ] && [ ! -e {self.top}/installed ] && continue;"
+                         for name in missing)
+        self.fake("dpkg-query", f"shift 3; for p; do {tests} echo installed $p; done")
+
+    def test_all_there_is_silent(self):
+        self.packages()
+        self.assertEqual(self.fine(self.run_tool("setup", "build", "run", "series")), "")
+
+    def test_missing_without_root_gives_one_command(self):
+        self.packages("bison", "flex")
+        self.fake("id", "echo 1000")
+        self.fake("sudo", "exit 1")
+        done = self.run_tool("setup", "build")
+        self.refused(done, "apt-get install", "bison flex", "sudo sh -c '")
+        self.assertEqual(done.stdout, "")
+
+    def test_removed_package_is_missing(self):
+        self.fake("dpkg-query", "shift 3; for p; do echo config-files $p; done")
+        self.fake("id", "echo 1000")
+        self.fake("sudo", "exit 1")
+        self.refused(self.run_tool("setup", "fetch"), "git python3 xz-utils")
+
+    def test_root_installs_and_updates_only_when_needed(self):
+        self.packages("bison")
+        self.fake("id", "echo 0")
+        self.fake("apt-get", f"case $* in *update) touch {self.top}/lists;;\n"
+                  f"*) [ -e {self.top}/lists ] && touch {self.top}/installed;; esac")
+        self.fine(self.run_tool("setup", "build"))
+        self.assertEqual((self.called("install --no-install-recommends bison"),
+                          self.called("update")), (2, 1))
+        (self.top / "installed").unlink()
+        self.fine(self.run_tool("setup", "build"))
+        self.assertEqual(self.called("update"), 1)
+
+    def test_sudo_without_password(self):
+        self.packages("bison")
+        self.fake("id", "echo 1000")
+        self.fake("sudo", "shift; \"$@\"")
+        self.fake("apt-get", f"touch {self.top}/installed")
+        self.fine(self.run_tool("setup", "build"))
+        self.assertEqual(self.called("sudo -n env DEBIAN_FRONTEND"), 1)
+
+    def test_no_network(self):
+        self.packages("bison")
+        self.fake("id", "echo 0")
+        self.fake("apt-get", "echo 'E: Could not resolve host' >&2; exit 100")
+        self.refused(self.run_tool("setup", "build"), "does not answer", "check the network")
+
+    def test_other_failure_is_quoted(self):
+        self.packages("bison")
+        self.fake("id", "echo 0")
+        self.fake("apt-get", "echo 'E: dpkg was interrupted' >&2; exit 100")
+        self.refused(self.run_tool("setup", "build"), "dpkg was interrupted", "build/setup.log")
+
+    def test_not_debian(self):
+        for path in Path("/usr/bin").iterdir():
+            if not path.name.startswith(("dpkg", "apt")):
+                (self.bin / path.name).symlink_to(path)
+        self.refused(self.run_tool("setup", "build", PATH=str(self.bin)), "not a Debian machine")
+
+    def test_unknown_need(self):
+        self.refused(self.run_tool("setup", "nonsense"), "no such need 'nonsense'")
+
+
+def write_tree(top):
+    """A little of everything that git can store."""
+    for name, text in {"Makefile": MAKEFILE, "Kconfig": "", ".gitignore": "*.o\n",
+                       "drivers/x.c": "int x;\n", "drivers/x.o": "ignored, but source\n",
+                       "drivers.txt": "int x;\n", "größe": "ü\n",
+                       "deep/er/f": "f" * 300000}.items():
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (top / "run.sh").write_text("#!/bin/sh\n")
+    (top / "run.sh").chmod(0o755)
+    (top / "link").symlink_to("drivers/x.c")
+    (top / "dirlink").symlink_to("deep")
+
+
+class Base(Sandbox):
+
+    def test_same_tree_as_git_add(self):
+        one, other = self.top / "one", self.top / "other"
+        for tree in (one, other):
+            tree.mkdir()
+            write_tree(tree)
+            self.git(tree, "init", "-q")
+        newest = self.fine(self.run_tool("base.py", one))
+        self.assertAlmostEqual(int(newest), time.time(), delta=60)
+        self.git(other, "add", "-A", "-f")
+        self.assertEqual(self.git(one, "write-tree"), self.git(other, "write-tree"))
+        self.assertEqual(self.git(one, "fsck", "--full", "--strict", "--no-dangling"), "")
+        self.git(one, "commit", "-q", "-m", "x")
+        self.assertEqual(self.git(one, "status", "--porcelain"), "")
+        (one / "drivers/x.c").write_text("int y;\n")
+        self.assertEqual(self.git(one, "status", "--porcelain"), "M drivers/x.c")
+
+
+class Fetch(Sandbox):
+    """apt is a fake that has one package, with a checksum."""
+
+    def setUp(self):
+        super().setUp()
+        root = self.top / "root"
+        source = self.top / "linux-source-7.3"
+        source.mkdir()
+        write_tree(source)
+        (root / "usr/src").mkdir(parents=True)
+        (root / "DEBIAN").mkdir()
+        (root / "DEBIAN/control").write_text(
+            "Package: linux-source-7.3\nVersion: 7.3.0-1\nArchitecture: all\n"
+            "Maintainer: a <a@example.org>\nDescription: x\n")
+        subprocess.run(["tar", "-C", self.top, "-cJf", root / "usr/src/linux-source-7.3.tar.xz",
+                        source.name], check=True)
+        self.deb = self.top / "package.deb"
+        subprocess.run(["dpkg-deb", "-Znone", "-b", root, self.deb], check=True,
+                       stdout=subprocess.DEVNULL)
+        self.fake_apt()
+
+    def fake_apt(self):
+        data = self.deb.read_bytes()
+        name = "linux-source-7.3_7.3.0-1_all.deb"
+        self.fake("apt-get", f"""case "$*" in
+            *indextargets*) echo 'Debian|Debian|main|bookworm|http://mirror.example/debian/';;
+            *print-uris*) echo "'http://mirror.example/x.deb' {name} {len(data)} \\
+                SHA256:{hashlib.sha256(data).hexdigest()}";;
+            *download*) cp {self.deb} {name};; esac""")
+
+    def fetch(self, **env):
+        return self.run_tool("fetch", NEED_GB="0", **env)
+
+    def test_tree_record_and_second_run(self):
+        self.fine(self.fetch())
+        tree = self.out / "linux"
+        self.assertEqual(self.git(tree, "status", "--porcelain"), "")
+        self.assertEqual(self.git(tree, "symbolic-ref", "--short", "HEAD"), "mapping-types")
+        self.assertEqual(self.git(tree, "log", "-1", "--format=%B", "base"),
+                         "Linux 7.3.0\n\nDebian's linux-source-7.3 7.3.0-1.")
+        record = (self.out / "source-version").read_text()
+        self.assertIn("version 7.3.0-1\n", record)
+        self.assertIn(hashlib.sha256(self.deb.read_bytes()).hexdigest(), record)
+        self.assertIn("mirror.example/debian/ trixie-backports main",
+                      (self.top / "build/apt/sources").read_text())
+        calls = self.calls.read_text()
+        self.assertEqual(self.fine(self.fetch()), "")
+        self.assertEqual(self.calls.read_text(), calls)
+
+    def test_same_commit_each_time(self):
+        self.fine(self.fetch())
+        first = self.git(self.out / "linux", "rev-parse", "base")
+        shutil.rmtree(self.out)
+        time.sleep(1.1)
+        self.fine(self.fetch())
+        self.assertEqual(self.git(self.out / "linux", "rev-parse", "base"), first)
+
+    def test_system_configuration_is_only_read(self):
+        self.fine(self.fetch())
+        for line in self.calls.read_text().splitlines():
+            if line.startswith("apt-get") and "indextargets" not in line:
+                self.assertIn(f"-c {self.top}/build/apt/apt.conf", line)
+
+    def test_damaged_package_is_loaded_again(self):
+        (self.top / "build/dl").mkdir(parents=True)
+        (self.top / "build/dl/linux-source-7.3_7.3.0-1_all.deb").write_text("half")
+        self.fine(self.fetch())
+        self.assertEqual(self.called(" download "), 2)      # with the --print-uris
+
+    def test_mirror_lies(self):
+        name = "linux-source-7.3_7.3.0-1_all.deb"
+        self.fake("apt-get", f"""case "$*" in
+            *print-uris*) echo "'http://m/x' {name} 4 SHA256:{'0' * 64}";;
+            *download*) echo evil >{name};; esac""")
+        self.refused(self.fetch(FETCH_MIRROR="http://m/"), "not what the list promised")
+        self.assertFalse((self.out / "linux").exists())
+
+    def kill_in(self, program):
+        """Kill fetch, and all its children, while it runs this program."""
+        self.fake(program, "sleep 60")
+        running = subprocess.Popen([self.top / "tools/fetch"], start_new_session=True,
+                                   env=self.environment(NEED_GB="0"),
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not self.called(program + " "):
+            self.assertIsNone(running.poll())
+            time.sleep(0.05)
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        (self.bin / program).unlink()
+
+    def test_killed_while_unpacking(self):
+        self.kill_in("xz")
+        (self.out / "linux.part/junk").write_text("of the first run")
+        self.assertFalse((self.out / "linux").exists())
+        self.fine(self.fetch())
+        self.assertFalse((self.out / "linux/junk").exists())
+        self.assertEqual(self.called(" download linux"), 3)     # not loaded again
+        self.assertEqual(self.git(self.out / "linux", "status", "--porcelain"), "")
+
+    def test_killed_while_making_base(self):
+        self.kill_in("python3")
+        self.assertFalse((self.out / "linux").exists())
+        self.fake("xz", "exit 1")       # must not be needed any more
+        self.fine(self.fetch())
+        self.assertEqual(self.git(self.out / "linux", "status", "--porcelain"), "")
+        self.assertEqual(list(self.out.glob("linux?*")), [])
+
+    def test_unpacking_fails(self):
+        self.fake("xz", "echo 'xz: No space left on device' >&2; exit 1")
+        self.refused(self.fetch(), "No space left on device", "run this again")
+
+    def test_no_space(self):
+        self.refused(self.run_tool("fetch", NEED_GB="999999"), "999999 GB are needed", "make room")
+        self.assertEqual(self.called("apt-get"), 0)
+
+    def test_mirror_does_not_answer(self):
+        (self.bin / "apt-get").unlink()
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            mirror = f"http://127.0.0.1:{closed.getsockname()[1]}/debian/"
+        start = time.monotonic()
+        self.refused(self.fetch(FETCH_MIRROR=mirror), mirror, "does not answer")
+        self.assertLess(time.monotonic() - start, 30)
+
+    def test_no_debian_archive_configured(self):
+        self.fake("apt-get", "echo 'Other|Other|main|x|http://other.example/'")
+        self.refused(self.fetch(), "has no Debian archive", "LINUX=/path")
+
+    def test_keyring_too_old(self):
+        self.fake("apt-get", "echo 'W: GPG error: NO_PUBKEY 0123' >&2; exit 100")
+        self.refused(self.fetch(FETCH_MIRROR="http://m/"), "debian-archive-keyring")
+
+    def test_version_that_nobody_has(self):
+        self.fake("apt-get", "case \"$*\" in *print-uris*) exit 100;; esac")
+        self.refused(self.fetch(FETCH_MIRROR="http://m/", KVER="9.9"),
+                     "linux-source-9.9 is in none of", "sid")
+        self.refused(self.fetch(KVER="new"), "KVER=new", "such as 7.3")
+
+
+class UsersTree(Sandbox):
+
+    def setUp(self):
+        super().setUp()
+        self.tree = self.top / "mine"
+        self.tree.mkdir()
+        write_tree(self.tree)
+        self.git(self.tree, "init", "-q")
+        self.git(self.tree, "add", "-A")
+        self.git(self.tree, "commit", "-q", "-m", "mine")
+        self.ours = self.top / "build/local-mine/linux"
+
+    def fetch(self, tree):
+        return self.run_tool("fetch", LINUX=str(tree), NEED_GB="0")
+
+    def state(self):
+        """Everything that could be seen of a change: content, refs, mtimes."""
+        found = {}
+        for path in sorted(self.tree.rglob("*")):
+            info = path.lstat()
+            found[str(path)] = (info.st_mtime_ns, info.st_size, info.st_ino)
+        return found
+
+    def test_tree_is_only_read(self):
+        # A stat cache that is out of date is what git would like to write back.
+        os.utime(self.tree / "drivers/x.c", (1, 1))
+        before = self.state()
+        self.assertIn("of " + str(self.tree), self.fine(self.fetch(self.tree)))
+        self.git(self.ours, "commit", "-q", "--allow-empty", "-m", "step")
+        self.assertEqual(self.state(), before)
+        self.assertEqual(self.git(self.ours, "rev-parse", "base"),
+                         self.git(self.tree, "rev-parse", "HEAD"))
+        self.assertEqual(self.git(self.ours, "remote"), "")
+        self.assertTrue((self.ours / ".git/objects/info/alternates").exists())
+        self.assertEqual(self.fine(self.fetch(self.tree)), "")
+
+    def test_follows_the_commit(self):
+        self.fine(self.fetch(self.tree))
+        (self.tree / "drivers/x.c").write_text("int y;\n")
+        told = self.fine(self.fetch(self.tree))
+        self.assertEqual(len(told.splitlines()), 1)
+        self.assertIn("not committed", told)
+        self.git(self.tree, "commit", "-q", "-a", "-m", "more")
+        self.git(self.tree, "checkout", "-q", "--detach")
+        self.fine(self.fetch(self.tree))
+        self.assertEqual((self.ours / "drivers/x.c").read_text(), "int y;\n")
+
+    def test_linked_worktree(self):
+        self.git(self.tree, "worktree", "add", "-q", str(self.top / "linked"), "-b", "topic")
+        self.fine(self.fetch(self.top / "linked"))
+        self.assertTrue((self.top / "build/local-linked/linux/Kconfig").exists())
+
+    def test_another_tree_of_the_same_name(self):
+        self.fine(self.fetch(self.tree))
+        other = self.top / "elsewhere/mine"
+        shutil.copytree(self.tree, other, symlinks=True)
+        (other / "new").write_text("")
+        self.git(other, "add", "-A")
+        self.git(other, "commit", "-q", "-m", "other")
+        self.fine(self.fetch(other))
+        self.assertTrue((self.ours / "new").exists())
+
+    def test_refusals(self):
+        self.refused(self.fetch(self.top / "nowhere"), "no such directory")
+        self.refused(self.fetch(self.top / "tools"), "not a git work tree")
+        self.refused(self.fetch(self.tree / "drivers"), "not the top of a kernel tree")
+        self.git(self.tree, "rm", "-q", "Kconfig")
+        self.git(self.tree, "commit", "-q", "-m", "no kernel any more")
+        self.refused(self.fetch(self.tree), "not the top of a kernel tree")
+        empty = self.top / "empty"
+        empty.mkdir()
+        self.git(empty, "init", "-q")
+        self.refused(self.fetch(empty), "nothing is committed")
+
+
+class Kernel(Sandbox):
+    """A kernel tree whose make and merge_config.sh do what the test says."""
+
+    def setUp(self):
+        super().setUp()
+        self.tree = self.out / "linux"
+        (self.tree / "scripts/kconfig").mkdir(parents=True)
+        (self.tree / "Kconfig").write_text("")
+        merge = self.tree / "scripts/kconfig/merge_config.sh"
+        merge.write_text("#!/bin/bash\nmkdir -p $3; shift 6; cat \"$@\" | grep -v LOSE_ME >$OLDPWD/x;"
+                         "\nmv $OLDPWD/x " + str(self.out / "kernel/.config") + "\n")
+        merge.chmod(0o755)
+        self.makefile("mkdir -p $(O)/arch/x86/boot && echo '  CC x.o' && "
+                      "touch $(O)/arch/x86/boot/bzImage")
+        (self.top / "config/run.config").write_text("CONFIG_A=y\n# CONFIG_B is not set\n")
+        (self.top / "config/7.3.config").write_text("CONFIG_C=y\n")
+        self.git(self.tree, "init", "-q")
+        self.commit()
+
+    def makefile(self, recipe):
+        (self.tree / "Makefile").write_text(
+            f"{MAKEFILE}olddefconfig:\n\t@true\nbzImage:\n\t@echo built >>{self.calls}\n\t@{recipe}\n")
+
+    def commit(self):
+        self.git(self.tree, "add", "-A")
+        self.git(self.tree, "commit", "-q", "--allow-empty", "-m", "x")
+
+    def build(self):
+        return subprocess.run([self.top / "tools/kernel", "run"], cwd=self.top, text=True,
+                              capture_output=True, timeout=60,
+                              env=self.environment(NEED_GB="0"))
+
+    def test_builds_once(self):
+        self.assertIn("run:", self.fine(self.build()))
+        self.assertEqual(self.fine(self.build()), "")
+        (self.tree / "Kconfig").write_text("config X\n")        # by hand: make decides
+        self.fine(self.build())
+        self.commit()
+        self.fine(self.build())
+        self.assertEqual(self.fine(self.build()), "")
+        self.assertEqual(self.called("built"), 3)
+        self.assertIn("CONFIG_C=y", (self.out / "kernel/.config").read_text())
+
+    def test_lost_symbols_are_named(self):
+        (self.top / "config/run.config").write_text("CONFIG_A=y\nCONFIG_LOSE_ME=y\nCONFIG_D=y\n")
+        self.refused(self.build(), "CONFIG_LOSE_ME=y")
+        self.refused(self.build(), "CONFIG_LOSE_ME=y")          # and not forgotten
+
+    def test_first_error_is_quoted(self):
+        self.makefile("echo 'x.c:3: error: no such thing'; echo later: error: two; false")
+        self.refused(self.build(), "x.c:3: error: no such thing", "results/kernel-run.log")
+
+    def test_refusals(self):
+        self.refused(self.run_tool("kernel", "big", NEED_GB="0"), "no such flavour 'big'")
+        shutil.rmtree(self.tree)
+        self.refused(self.build(), "make tree")
+
+
+class Lint(unittest.TestCase):
+
+    def setUp(self):
+        loader = importlib.machinery.SourceFileLoader("lint", str(TOP / "tools/lint"))
+        self.lint = importlib.util.module_from_spec(
+            importlib.util.spec_from_loader("lint", loader))
+        loader.exec_module(self.lint)
+        self.top = Path(tempfile.mkdtemp(prefix="test-lint-"))
+        self.addCleanup(shutil.rmtree, self.top)
+        self.lint.TOP = self.top
+
+    def problems(self, check, name, text):
+        path = self.top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return list(check([path]))
+
+    def test_names(self):
+        for bad in ("/".join(["", "home", "someone"]), ".".join(["deb", "debian", "org"]),
+                    "https://" + ".".join(["pypi", "org"])):
+            self.assertEqual(len(self.problems(self.lint.names, "x", f"a {bad}/b\n")), 1, bad)
+        self.assertEqual(self.problems(self.lint.names, "x", "$(OUT)/root/bin lore.kernel.org\n"), [])
+
+    def test_long_functions(self):
+        body = "\tx();\n" * 60
+        for name, text in (("guest/a.c", f"int f(void)\n{{\n{body}}}\n"),
+                           ("tools/a.py", "def f():\n" + "    x()\n" * 60),
+                           ("tools/a", f"#!/bin/bash\nf() {{\n{body}}}\n")):
+            self.assertEqual(len(self.problems(self.lint.length, name, text)), 1, name)
+            self.assertEqual(self.problems(self.lint.length, name, text[:200] + "\n}\n")
+                             if name[-1] != "y" else [], [])
+
+    def test_licence(self):
+        self.assertEqual(len(self.problems(self.lint.licence, "a.c", "int x;\n")), 1)
+        tag = "SPDX-License" + "-Identifier: GPL-2.0"
+        self.assertEqual(self.problems(self.lint.licence, "a.c", f"// {tag}\n"), [])
+
+    def test_errors_cannot_be_allowed(self):
+        self.lint.ALLOWED = self.top / "allow"
+        self.lint.ALLOWED.write_text("# comment\nKIND  drivers/*  because\n")
+        self.assertTrue(self.lint.allowed("WARNING", "KIND", "drivers/x.c"))
+        self.assertFalse(self.lint.allowed("WARNING", "KIND", "include/x.h"))
+        self.assertFalse(self.lint.allowed("WARNING", "OTHER", "drivers/x.c"))
+        self.assertFalse(self.lint.allowed("ERROR", "KIND", "drivers/x.c"))
+
+
+class FrontDoor(unittest.TestCase):
+
+    def make(self, *argv):
+        return subprocess.run(["make", "-C", TOP, "--no-print-directory", *argv],
+                              text=True, capture_output=True)
+
+    def test_help_names_every_target(self):
+        text = self.make("help").stdout
+        phony = next(line for line in (TOP / "Makefile").read_text().splitlines()
+                     if line.startswith(".PHONY:"))
+        for target in phony.split()[1:]:
+            if target != "help":
+                self.assertRegex(text, rf"\b{target}\b")
+
+    def test_what_is_not_there_says_so(self):
+        for target in ("bench", "deb"):
+            done = self.make(target)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("not there yet", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,321 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of tools/vm.py: what must not be called a success is not called one.
+
+No kernel is booted. A small script takes the place of QEMU: it finds the
+channel and the console in its arguments as QEMU would, and plays a guest.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+import tempfile
+import textwrap
+import time
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+import vm  # noqa: E402
+
+# Harmless lines, those that come close to a pattern above all.
+CLEAN = """\
+[    0.000000] Linux version 7.3.4 (build@localhost) (gcc, GNU ld) #1 SMP
+[    0.000000] Command line: console=ttyS0 panic=-1 oops=panic intel_iommu=on
+[    0.000000] kasan: KernelAddressSanitizer initialized (generic)
+[    0.012345] Lock dependency validator: Copyright (c) 2006 Red Hat, Inc.
+[    0.014000] kmemleak: Kernel memory leak detector initialized (mem pool available: 15)
+[    0.015000] kmemleak: Automatic memory scanning thread started
+[    0.100000] DMA-API: preallocated 65536 debug entries
+[    0.100001] DMA-API: debugging enabled by kernel config
+[    0.200000] rcu: \tRCU debug extended QS entry/exit.
+[    0.300000] DMAR: DRHD: handling fault status reg 2
+[    0.300001] DMAR: [DMA Write NO_PASID] Request device [0000:00:03.0] fault addr 0x4000000 [fault reason 0x05] PTE Write access is not set
+[    0.400000] Warning: unable to open an initial console.
+[    0.500000] # dma_buf_match: initializing suite
+[    0.600000] Run /init as init process
+[    0.700000] reboot: Power down
+"""
+
+SPLATS = """\
+WARNING: drivers/dma-buf/dma-buf.c:123 at dma_buf_export+0x1/0x2, CPU#0: proof/42
+BUG: kernel NULL pointer dereference, address: 0000000000000008
+BUG: KASAN: slab-use-after-free in dma_buf_release+0x1/0x2
+KASAN: null-ptr-deref in range [0x0000000000000000-0x0000000000000007]
+UBSAN: array-index-out-of-bounds in drivers/iommu/iommufd/pages.c:1:2
+kernel BUG at mm/slub.c:448!
+Oops: general protection fault, probably for non-canonical address 0xdead: 0000 [#1]
+traps: proof[42] trap invalid opcode ip:401000 sp:7ffd error:0
+unable to handle page fault for address: ffff888000000000
+Kernel panic - not syncing: Fatal exception
+Call Trace:
+possible recursive locking detected
+WARNING: possible circular locking dependency detected
+WARNING: inconsistent lock state
+inconsistent lock state
+WARNING: bad unlock balance detected!
+[ BUG: Invalid wait context ]
+INFO: trying to register non-static key.
+INFO: task proof:42 blocked for more than 120 seconds.
+watchdog: BUG: soft lockup - CPU#0 stuck for 26s! [proof:42]
+rcu: INFO: rcu_preempt self-detected stall on CPU
+suspicious RCU usage
+BUG: sleeping function called from invalid context at kernel/locking/mutex.c:1
+BUG: scheduling while atomic: proof/42/0x00000002
+refcount_t: underflow; use-after-free.
+sleeping function called from invalid context at kernel/locking/mutex.c:1
+Kernel stack is corrupted: stack-protector in: foo+0x1/0x2
+list_add corruption. prev->next should be next (1), but was 2. (prev=3).
+list_del corruption, ffff888000000000->next is NULL
+list_add double add: new=1, prev=2, next=3.
+BUG: Bad page state in process proof  pfn:12345
+Poison overwritten
+ODEBUG: free active (active state 0) object: 1 object type: timer_list hint: x
+kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
+kmemleak: Cannot allocate a kmemleak_object structure
+unreferenced object 0xffff888100000000 (size 64):
+DMA-API: pci 0000:00:03.0: device driver frees DMA memory with wrong function
+DMA-API: debugging out of memory - disabling
+proof[42]: segfault at 8 ip 0000000000401000 sp 00007ffd error 4 in proof
+"""
+
+# What the guest does; `say`, `ask`, `console` and `nonce` are there.
+GOOD = """\
+say("hello " + nonce)
+say("run proof")
+say("row one"); say("note what it proves"); say("pass")
+"""
+DONE = 'say("done " + nonce)\n'
+
+FAKE_QEMU = """\
+#!{python}
+import os, re, socket, sys, time
+args = " ".join(sys.argv)
+channel = socket.socket(fileno=int(re.search(r"id=channel,fd=(\\d+)", args)[1]))
+log = open(re.search(r"id=console,path=(\\S+)", args)[1], "w", buffering=1)
+nonce = re.search(r"proof.nonce=(\\S+)", args)[1]
+lines = channel.makefile("r")
+
+def say(text):
+    channel.sendall(text.encode() + b"\\n")
+
+def ask(text):
+    say(text)
+    return lines.readline().strip()
+
+def console(text):
+    log.write(text + "\\n")
+
+log.write({clean!r})
+{guest}
+"""
+
+
+class Scan(unittest.TestCase):
+    def test_clean_log(self):
+        self.assertEqual(vm.scan(CLEAN), [])
+
+    def test_each_splat_is_found_where_it_is(self):
+        for splat in SPLATS.splitlines():
+            for prefix in ("[   12.345678] ", ""):
+                with self.subTest(splat=splat):
+                    found = vm.scan(CLEAN + prefix + splat + "\n")
+                    self.assertEqual([(n, line) for n, _, line in found],
+                                     [(len(CLEAN.splitlines()) + 1,
+                                       prefix + splat)])
+
+    def test_each_pattern_has_a_splat_here(self):
+        found = {name for _, name, _ in vm.scan(SPLATS)}
+        self.assertEqual(found, {name for name, _ in vm.SPLATS})
+
+
+class Boot(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.dir = Path(directory.name)
+        for name in ("bzImage", "initrd"):
+            (self.dir / name).touch()
+
+    def run_main(self, qemu, *more):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+            status = vm.main(["--kernel", str(self.dir / "bzImage"),
+                              "--initrd", str(self.dir / "initrd"),
+                              "--run", "proof", "--results", str(self.dir),
+                              "--qemu", str(qemu), *more])
+        return status, out.getvalue()
+
+    def play(self, guest, *more):
+        """Runs vm.py on a fake; returns (exit code, output, result)."""
+        fake = self.dir / "qemu"
+        fake.write_text(FAKE_QEMU.format(python=sys.executable, clean=CLEAN,
+                                         guest=guest))
+        fake.chmod(0o755)
+        status, out = self.run_main(fake, *more)
+        return status, out, json.loads((self.dir / "proof.json").read_text())
+
+    def refuse(self, guest, reason, *more):
+        status, out, result = self.play(guest, *more)
+        self.assertEqual(status, 1, out)
+        self.assertFalse(result["ok"])
+        last = out.splitlines()[-1]
+        self.assertTrue(last.startswith("FAILED: "), last)
+        self.assertRegex(last, reason)
+        self.assertIn(str(self.dir / "proof.console.log"), last)
+        return out, result
+
+    def test_success(self):
+        status, out, result = self.play(GOOD + DONE, "--table")
+        self.assertEqual(status, 0, out)
+        self.assertTrue(result["ok"])
+        self.assertRegex(out, r"  one +pass  what it proves\nOK: 1 passed, 0 failed")
+        ktap = (self.dir / "proof.ktap").read_text()
+        self.assertEqual(ktap, "KTAP version 1\n1..1\nok 1 proof: one\n")
+
+    def test_files_of_the_bars(self):
+        status, out, _ = self.play(GOOD + textwrap.dedent(f"""
+            assert ask("peek 0 4") == "00000000"
+            assert ask("poke 16 a1b2") == "ok"
+            assert ask("peek 15 4") == "00a1b200"
+            assert ask("poke {vm.BAR_SIZE - 1} 7f") == "ok"
+            assert ask("poke {vm.BAR_SIZE} 01") == "ok"
+            paths = re.findall(r"mem-path=([^ ,]+)", args)
+            assert open(paths[0], "rb").read()[15:19] == bytes.fromhex("00a1b200")
+            assert open(paths[0], "rb").read()[-1:] == b"\\x7f"
+            assert open(paths[1], "rb").read(1) == b"\\x01"
+            """) + DONE)
+        self.assertEqual(status, 0, out)
+
+    def test_no_done(self):
+        self.refuse(GOOD, "without the success token")
+
+    def test_wrong_nonce(self):
+        self.refuse(GOOD + 'say("done 0123")', "protocol: 'done 0123: wrong nonce'")
+
+    def test_wrong_hello(self):
+        self.refuse('say("hello 0123")\n' + GOOD[GOOD.index("\n"):] + DONE,
+                    "init did not start")
+
+    def test_token_on_the_console_only(self):
+        self.refuse(GOOD + 'console("done " + nonce)', "without the success token")
+
+    def test_failed_row(self):
+        out, _ = self.refuse(GOOD + 'say("row two")\n'
+                             'say("fail map 3 ranges: EOPNOTSUPP")\n' + DONE,
+                             "1 passed, 1 failed")
+        self.assertRegex(out, r"  two +FAIL  map 3 ranges: EOPNOTSUPP\n")
+        self.assertNotIn("  one ", out)     # without --table only what failed
+        self.assertIn("# map 3 ranges: EOPNOTSUPP\nnot ok 2 proof: two\n",
+                      (self.dir / "proof.ktap").read_text())
+
+    def test_skipped_row(self):
+        status, out, _ = self.play(GOOD + 'say("row s"); say("skip no edu")\n' + DONE)
+        self.assertEqual(status, 0, out)
+        self.assertIn("1 skipped", out)
+        self.assertIn("ok 2 proof: s # SKIP no edu\n",
+                      (self.dir / "proof.ktap").read_text())
+
+    def test_splat(self):
+        self.refuse(GOOD + 'console("[   1.0] WARNING: x.c:1 at y")\n' + DONE,
+                    r"1 splat, first in line \d+: .*WARNING: x.c:1 at y")
+
+    def test_splat_while_powering_off(self):
+        self.refuse(GOOD + DONE + 'time.sleep(0.3)\nconsole("BUG: KASAN: late")\n',
+                    "KASAN: late")
+
+    def test_empty_console(self):
+        self.refuse(GOOD + "log.truncate(0)\n" + DONE, "shows no kernel")
+
+    def test_no_rows(self):
+        self.refuse('say("hello " + nonce)\n' + DONE, "proof reported no row")
+
+    def test_program_without_rows(self):
+        self.refuse(GOOD + 'say("run kunit")\n' + DONE, "kunit reported no row",
+                    "--run", "proof,kunit", "--name", "proof")
+
+    def test_row_that_does_not_end(self):
+        out, _ = self.refuse(GOOD + 'say("row two")\nsay("row three")\nsay("pass")\n'
+                             + DONE, "2 passed, 1 failed")
+        self.assertRegex(out, r"  two +FAIL  did not end\n")
+
+    def test_result_without_a_row(self):
+        self.refuse(GOOD + 'say("pass")\n' + DONE, "protocol: 'pass: no row'")
+
+    def test_unknown_message(self):
+        self.refuse(GOOD + 'say("feed me")\n' + DONE, "protocol: 'feed me'")
+
+    def test_peek_outside(self):
+        self.refuse(GOOD + f'say("peek {vm.BAR_SIZE - 1} 2")\n' + DONE, "protocol: 'peek")
+
+    def test_guest_dies_in_a_row(self):
+        out, _ = self.refuse(GOOD + 'say("row two")\n',
+                             "without the success token in row 'two'")
+        self.assertRegex(out, r"  two +FAIL  the guest died here\n")
+
+    def test_qemu_fails(self):
+        self.refuse('print("no such device", file=sys.stderr)\nsys.exit(1)',
+                    "QEMU ended with 1: no such device")
+
+    def test_qemu_dies_of_a_signal(self):
+        self.refuse(GOOD + "os.abort()", "QEMU ended with -6")
+
+    def test_timeout(self):
+        began = time.monotonic()
+        out, _ = self.refuse(GOOD + 'say("row two")\ntime.sleep(60)', "timeout in row 'two'",
+                             "--timeout", "1")
+        self.assertRegex(out, r"  two +FAIL  timeout\n")
+        self.assertLess(time.monotonic() - began, 10)
+
+    def test_no_power_off(self):
+        self.refuse(GOOD + DONE + "time.sleep(60)", "did not power off",
+                    "--timeout", "1")
+
+    def test_nothing_is_left_running(self):
+        self.refuse(f'open("{self.dir}/pid", "w").write(str(os.getpid()))\n'
+                    'time.sleep(60)', "timeout", "--timeout", "1")
+        pid = int((self.dir / "pid").read_text())
+        self.assertRaises(ProcessLookupError, os.kill, pid, 0)
+
+    def test_one_line_when_something_is_missing(self):
+        for qemu, remove, line in (
+                ("/nonexistent/qemu", None, r"vm: /nonexistent/qemu is not installed: .+"),
+                (sys.executable, "bzImage", r"vm: no kernel .*/bzImage: build it first"),
+                (sys.executable, "initrd", r"vm: no initrd .*/initrd: build it first")):
+            with self.subTest(line=line):
+                if remove:
+                    (self.dir / remove).rename(self.dir / "away")
+                status, out = self.run_main(qemu)
+                self.assertEqual(status, 2)
+                self.assertRegex(out, rf"\A{line}\n\Z")
+                if remove:
+                    (self.dir / "away").rename(self.dir / remove)
+
+    def test_a_log_of_last_time_counts_for_nothing(self):
+        (self.dir / "proof.console.log").write_text(CLEAN)
+        self.refuse("os.unlink(log.name)\n" + GOOD + DONE, "shows no kernel")
+
+
+class Machine(unittest.TestCase):
+    def command(self, smp):
+        with tempfile.TemporaryDirectory() as directory:
+            return " ".join(vm.qemu_command("qemu", "k", "i", "a", "1G", smp,
+                                            vm.Bars(directory), 5, "c,d"))
+
+    def test_never_kvm(self):
+        for smp in (1, 2):
+            self.assertIn("-accel tcg", self.command(smp))
+            self.assertNotIn("kvm", self.command(smp))
+
+    def test_virtual_time_needs_one_cpu(self):
+        self.assertIn("-icount", self.command(1))
+        self.assertNotIn("-icount", self.command(2))
+
+    def test_comma_in_a_path(self):
+        self.assertIn("path=c,,d", self.command(1))
+
+
+if __name__ == "__main__":
+    unittest.main()
