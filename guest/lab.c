@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -81,7 +80,7 @@ static void hear_hex(uint8_t *bytes, size_t len)
 	}
 }
 
-static void peek(uint64_t file, uint8_t *bytes, size_t len)
+void peek_file(uint64_t file, uint8_t *bytes, size_t len)
 {
 	say("peek %lu %zu", file, len);
 	hear_hex(bytes, len);
@@ -94,7 +93,7 @@ void expect_file(uint64_t file, const uint8_t *bytes, size_t len,
 
 	if (len > sizeof(seen))
 		fail("bad test: %zu bytes are too many", len);
-	peek(file, seen, len);
+	peek_file(file, seen, len);
 	for (size_t i = 0; i < len; i++) {
 		if (seen[i] != bytes[i])
 			fail("%s: host file + %#lx: expected %02x, saw %02x",
@@ -126,17 +125,20 @@ static void new_bytes(struct lab *lab, uint8_t *bytes, size_t len)
 	}
 }
 
-/* Every eight bytes of the BAR differ from all others, and from last time. */
-void lab_fill(struct lab *lab)
-{
-	uint64_t x = ++lab->salt * 0x9e3779b97f4a7c15ULL;
-	uint64_t *word = (uint64_t *)lab->shadow;
+/*
+ * The shadow is made once and inherited: a row starts with the background, and
+ * what it changes is its own. No eight bytes of it are the same.
+ */
+static uint8_t shadow[BAR_SIZE] __attribute__((aligned(PAGE)));
 
-	for (size_t i = 0; i < lab->exporter.bar_len / 8; i++) {
+void lab_init(void)
+{
+	uint64_t x = 0, *word = (uint64_t *)shadow;
+
+	for (size_t i = 0; i < BAR_SIZE / 8; i++) {
 		x += 0x632be59bd9b4e019ULL;
 		word[i] = x ^ x >> 31;
 	}
-	memcpy(lab->exporter.bar, lab->shadow, lab->exporter.bar_len);
 }
 
 __attribute__((noreturn))
@@ -153,11 +155,10 @@ static void wrong_byte(const struct view *v, const char *when, const char *who,
 	     when, who, off, expected, seen);
 }
 
-static void compare(struct lab *lab, const struct view *v, const char *when,
-		    const char *who, uint64_t off, const uint8_t *seen,
-		    size_t len)
+static void compare(const struct view *v, const char *when, const char *who,
+		    uint64_t off, const uint8_t *seen, size_t len)
 {
-	const uint8_t *expected = lab->shadow + off;
+	const uint8_t *expected = shadow + off;
 
 	if (!memcmp(seen, expected, len))
 		return;
@@ -175,18 +176,16 @@ static void compare_file_edge(struct lab *lab, const struct view *v,
 	uint64_t end = edge + EDGE;
 	uint8_t seen[WINDOW];
 
-	if (end > lab->exporter.bar_len)
-		end = lab->exporter.bar_len;
-	peek(lab->file + from, seen, end - from);
-	compare(lab, v, when, "host file", from, seen, end - from);
+	if (end > BAR_SIZE)
+		end = BAR_SIZE;
+	peek_file(lab->file + from, seen, end - from);
+	compare(v, when, "host file", from, seen, end - from);
 }
 
 static void compare_bar(struct lab *lab, const struct view *v, const char *when)
 {
-	const struct pdev *dev = &lab->exporter;
-
-	for (uint64_t off = 0; off < dev->bar_len; off += PAGE)
-		compare(lab, v, when, "CPU mapping", off, dev->bar + off, PAGE);
+	for (uint64_t off = 0; off < BAR_SIZE; off += PAGE)
+		compare(v, when, "CPU mapping", off, lab->exporter.bar + off, PAGE);
 }
 
 void expect_bytes(struct lab *lab, const struct view *v, const char *when)
@@ -247,11 +246,11 @@ static struct windows windows_of(const struct view *v)
 	return ws;
 }
 
-static void shadow_window(struct lab *lab, const struct view *v,
-			  const struct window *w, const uint8_t *bytes)
+static void shadow_window(const struct view *v, const struct window *w,
+			  const uint8_t *bytes)
 {
 	for (size_t i = 0; i < w->len; i++)
-		lab->shadow[view_off(v, w->iova + i)] = bytes[i];
+		shadow[view_off(v, w->iova + i)] = bytes[i];
 }
 
 static void expect_writes(struct lab *lab, struct pdev *edu,
@@ -263,7 +262,7 @@ static void expect_writes(struct lab *lab, struct pdev *edu,
 	edu_load(edu, IOVA_RAM, 0, ws.bytes);
 	for (int i = 0; i < ws.count; i++) {
 		edu_store(edu, ws.w[i].iova, ws.w[i].slot, ws.w[i].len);
-		shadow_window(lab, v, &ws.w[i], lab->ram + ws.w[i].slot);
+		shadow_window(v, &ws.w[i], lab->ram + ws.w[i].slot);
 	}
 	expect_bytes(lab, v, "after the device wrote");
 }
@@ -275,7 +274,7 @@ static void write_window(struct lab *lab, const struct view *v,
 	uint8_t bytes[WINDOW];
 
 	new_bytes(lab, bytes, w->len);
-	shadow_window(lab, v, w, bytes);
+	shadow_window(v, w, bytes);
 	for (size_t i = 0; i < w->len; i++) {
 		uint64_t off = view_off(v, w->iova + i);
 		size_t run = 1;
@@ -295,7 +294,7 @@ static void compare_window(struct lab *lab, const struct view *v,
 			   const struct window *w)
 {
 	for (size_t i = 0; i < w->len; i++)
-		compare(lab, v, "the device read", "device",
+		compare(v, "the device read", "device",
 			view_off(v, w->iova + i), lab->ram + w->slot + i, 1);
 }
 
@@ -376,7 +375,7 @@ static void dead_load(struct lab *lab, struct pdev *edu, const struct view *v,
 {
 	edu_load(edu, iova, 0, 8);
 	edu_store(edu, IOVA_RAM, 0, 8);
-	if (!memcmp(lab->ram, lab->shadow + view_off(v, iova), 8))
+	if (!memcmp(lab->ram, shadow + view_off(v, iova), 8))
 		fail("%s: the device read the BAR at %#lx", when, iova);
 }
 
@@ -423,15 +422,8 @@ uint32_t lab_new_ioas(struct lab *lab)
 	return ioas;
 }
 
-static void *zeroed(size_t len)
-{
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		fail("out of memory");
-	return p;
-}
+/* edu copies from here and to here. */
+static uint8_t ram[PAGE] __attribute__((aligned(PAGE)));
 
 static int kmsg_open(void)
 {
@@ -449,13 +441,14 @@ void lab_open(struct lab *lab, enum exporter which)
 	lab->kmsg = kmsg_open();
 	lab->iommufd = iommufd_open();
 	pdev_open(&lab->exporter, bench->exporter[which], 2, lab->iommufd);
+	if (lab->exporter.bar_len != BAR_SIZE)
+		fail("%s: BAR of %zu bytes", lab->exporter.bdf, lab->exporter.bar_len);
 	pdev_open(&lab->edu[0], bench->edu[0], 0, lab->iommufd);
-	lab->file = which * lab->exporter.bar_len;
-	lab->shadow = zeroed(lab->exporter.bar_len);
-	lab->ram = zeroed(PAGE);
+	lab->file = which * BAR_SIZE;
+	lab->ram = ram;
 	lab->ioas = lab_new_ioas(lab);
 	pdev_attach(&lab->edu[0], lab->ioas);
-	lab_fill(lab);
+	memcpy(lab->exporter.bar, shadow, BAR_SIZE);
 }
 
 void lab_open_second_edu(struct lab *lab)

@@ -14,6 +14,7 @@
 
 #include "vfio.h"
 
+#define BAR_SIZE 0x400000
 #define MAX_RANGES 64
 #define EDUS 2
 
@@ -52,7 +53,6 @@ struct lab {
 	struct pdev edu[EDUS];
 	uint64_t file;		/* where the host keeps the exporter's BAR */
 	uint64_t salt;
-	uint8_t *shadow;
 	uint8_t *ram;		/* one page at IOVA_RAM */
 	int kmsg;
 };
@@ -66,18 +66,19 @@ struct bench {
 
 extern struct bench *bench;
 
-/* Opens everything, edu[0] on the IOAS; the BAR gets a new background. */
+/* Once, before the first row. */
+void lab_init(void);
+/* Opens everything, edu[0] on the IOAS, and writes the background to the BAR. */
 void lab_open(struct lab *lab, enum exporter which);
 /* Opens edu[1] as well, without attaching it. */
 void lab_open_second_edu(struct lab *lab);
 /* A further IOAS, where the RAM is mapped already. */
 uint32_t lab_new_ioas(struct lab *lab);
-/* New bytes in the whole BAR, and in the shadow. */
-void lab_fill(struct lab *lab);
 
 /* The whole BAR against the shadow; without a CPU mapping only the file. */
 void expect_bytes(struct lab *lab, const struct view *view, const char *when);
 /* Bytes of the host file, with no device open. */
+void peek_file(uint64_t file, uint8_t *bytes, size_t len);
 void expect_file(uint64_t file, const uint8_t *bytes, size_t len,
 		 const char *when);
 /* @edu writes and reads at the edges of every range. */

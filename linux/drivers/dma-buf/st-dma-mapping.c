@@ -952,6 +952,7 @@ static void list_desc(const struct list_param *param, char *desc)
 {
 	strscpy(desc, param->desc, KUNIT_PARAM_DESC_SIZE);
 }
+
 KUNIT_ARRAY_PARAM(list, list_params, list_desc);
 
 static void test_pal_seal(struct kunit *test)
