@@ -461,6 +461,7 @@ static void be_killed(const struct shape *shape, int ready_fd)
 	memcpy(target.bytes, lab.exporter.bar + off, sizeof(target.bytes));
 	memset(lab.ram, ~target.bytes[0], sizeof(target.bytes));
 	edu_load(&lab.edu[0], IOVA_RAM, 0, sizeof(target.bytes));
+	expect_bufinfo("before the kill", 1, 1);
 	edu_store_start(&lab.edu[0], IOVA_A, 0, sizeof(target.bytes));
 	if (write(ready_fd, &target, sizeof(target)) != sizeof(target))
 		_exit(1);
@@ -484,7 +485,6 @@ static struct target kill_while_mapped(const struct shape *shape)
 	close(ready[1]);
 	if (read(ready[0], &target, sizeof(target)) != sizeof(target))
 		_exit(1);	/* the child said why */
-	expect_bufinfo("before the kill", 1, 1);
 	kill(pid, SIGKILL);
 	if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
 		fail("the child ended before it was killed");

@@ -76,7 +76,8 @@ stop_ticker() {
 # The command stays in the foreground, where Ctrl-C reaches it.
 progress() {
 	local rc=0
-	ticker "$1" "$2" 9>&- &		# without the lock
+	# Without the lock; and bash may complain when killed inside a probe.
+	ticker "$1" "$2" 9>&- 2>/dev/null &
 	TICKER=$!
 	trap stop_ticker EXIT
 	"${@:3}" || rc=$?
