@@ -64,8 +64,19 @@ static void take_line(struct tap *tap, char *line)
 		snprintf(tap->why, sizeof(tap->why), "%s", line + strspn(line, "# "));
 }
 
+/* Ends the text at the separator; returns what is behind it, if there is one. */
+static char *split(char *text, char separator)
+{
+	char *found = strchr(text, separator);
+
+	if (!found)
+		return NULL;
+	*found = '\0';
+	return found + 1;
+}
+
 /* The test writes into a pipe; the channel to the host is not for it. */
-static FILE *start(const char *test, pid_t *pid)
+static FILE *start(const char *test, const char *only, pid_t *pid)
 {
 	char path[300];
 	int fd[2];
@@ -77,19 +88,21 @@ static FILE *start(const char *test, pid_t *pid)
 	if (!*pid) {
 		dup2(fd[1], STDOUT_FILENO);
 		dup2(fd[1], STDERR_FILENO);
-		execl(path, test, NULL);
+		execl(path, test, only ? "-t" : NULL, only, NULL);
 		_exit(127);
 	}
 	close(fd[1]);
 	return fdopen(fd[0], "r");
 }
 
-static void run(const char *test)
+/* NAME, or NAME:TEST for that test alone */
+static void run(char *test)
 {
+	const char *only = split(test, ':');
 	struct tap tap = { .test = test, .planned = -1 };
 	char line[LINE_MAX_LEN];
 	pid_t pid = -1;
-	FILE *out = start(test, &pid);
+	FILE *out = start(test, only, &pid);
 	int status = 0;
 
 	while (out && fgets(line, sizeof(line), out)) {

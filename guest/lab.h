@@ -7,7 +7,7 @@
  * must contain. Whoever may write (the device, the CPU, the host) writes new
  * bytes at the edges of the ranges, the shadow is told, and then the whole BAR
  * is compared with it, so that a byte in a gap is as good a witness as a byte
- * in a range. No byte pattern comes twice in a row.
+ * in a range. No pattern is used twice in one row.
  */
 #ifndef GUEST_LAB_H
 #define GUEST_LAB_H

@@ -501,8 +501,8 @@ static void row_killed(const struct row *row)
 	 * On a slow kernel the DMA lands while the process dies. Once its
 	 * mappings are gone nothing may.
 	 */
-	expect_bufinfo("after the kill", 0, 0);
 	peek_file(target.file, target.bytes, sizeof(target.bytes));
+	expect_bufinfo("after the kill", 0, 0);
 	usleep(300 * 1000);	/* three times what a DMA takes */
 	expect_file(target.file, target.bytes, sizeof(target.bytes),
 		    "after the kill");
