@@ -127,7 +127,7 @@ int main(void)
 	if (!cmdline_get("kselftest.run", list, sizeof(list)))
 		list[0] = '\0';
 	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
-	write_file("/proc/sys/vm/nr_hugepages", "16");
+	write_file("/proc/sys/vm/nr_hugepages", "96");	/* the largest test maps 128 MiB */
 	for (test = strtok_r(list, ",", &save); test; test = strtok_r(NULL, ",", &save))
 		run(test);
 	return 0;
