@@ -174,7 +174,7 @@ class Engine(unittest.TestCase):
     def path_of(self, *tools, without=()):
         """A PATH with these tools, or with all that the engine needs, but one."""
         where = Path(tempfile.mkdtemp(dir=self.top))
-        for tool in tools or {"git", "spatch", "clang-format-diff", "clang-format",
+        for tool in tools or {"git", "spatch", "clang-format",
                               "python3", "sh"} - set(without):
             (where / tool).symlink_to(shutil.which(tool))
         return where
@@ -423,7 +423,7 @@ class Refused(Engine):
         wrapper.write_text(f'#!/bin/sh\n{shutil.which("spatch")} "$@"\n'
                            f"echo >> {self.tree}/drivers/other.c\n")
         wrapper.chmod(0o755)
-        self.refuse("step 01-smpl: drivers/other.c: changed, but in no list",
+        self.refuse("drivers/other.c: changed by a step, but in no list", commits=1,
                     PATH=f"{wrapper.parent}:{os.environ['PATH']}")
 
     def test_semantic_patch_that_does_not_parse(self):
@@ -529,7 +529,7 @@ class Surroundings(Engine):
     def test_missing_tools(self):
         self.good()
         for tool, package in (("spatch", "coccinelle"), ("git", "git"),
-                              ("clang-format-diff", "clang-format")):
+                              ("clang-format", "clang-format")):
             path = self.path_of(without=[tool])
             self.refuse(f"{tool} is missing", f"apt-get install {package}", PATH=str(path))
 

@@ -41,7 +41,7 @@ ROOT = HERE.parent.parent
 
 # Debian's package for each tool that is not part of git or python.
 PACKAGES = {"git": "git", "spatch": "coccinelle",
-            "clang-format-diff": "clang-format"}
+            "clang-format": "clang-format"}
 
 SPATCH = ["spatch", "--very-quiet", "--in-place", "--no-show-diff",
           "--include-headers", "--timeout", "120"]
@@ -57,8 +57,9 @@ KINDS = {
     "edit": {"edit": str, "old": str, "new": str, "count": int},
 }
 COMMON = {"kver": (str, list), "gone": list, "have": list}
-GATES = {"gone": {"re": str, "in": list},
+GATES = {"gone": {"re": str, "in": list, "span": bool},
          "have": {"re": str, "in": list, "count": int}}
+SHARED = "shared/"      # semantic patches that several steps use
 
 
 class Fail(Exception):
@@ -257,7 +258,8 @@ def read_step(path, problems):
     if not found:
         used = {op["smpl"] for op in ops if "smpl" in op}
         there = {f.name for f in path.iterdir()} - {"message", "step.toml"}
-        found += [f"{f}: missing: write it" for f in sorted(used - there)]
+        found += [f"{f}: missing: write it" for f in sorted(used - there)
+                  if not (f.startswith(SHARED) and (path.parent / f).is_file())]
         found += [f"{f}: used by no operation: remove it" for f in sorted(there - used)]
     problems += [f"step {path.name}: {p}" for p in found]
     return Step(path, message, ops)
@@ -283,12 +285,21 @@ def wrong_adds(series):
             yield f"linux/{name}: added twice, by {steps}: keep one"
 
 
+def wrong_shared(series):
+    used = {op.get("smpl") for step in series.steps for op in step.ops}
+    for path in sorted(series.path.glob(SHARED + "*")):
+        if SHARED + path.name not in used:
+            yield f"{SHARED}{path.name}: used by no step: remove it"
+
+
 def load(series, linux):
     """Read the whole series; never fails on what is in it."""
     result = Series(Path(series).resolve(), Path(linux).resolve(), [], [])
     if not result.path.is_dir():
         raise Fail(f"{series}: no such directory: give the series with --series")
     for path in sorted(p for p in result.path.iterdir() if p.is_dir()):
+        if path.name == SHARED.strip("/"):
+            continue
         if re.fullmatch(r"\d\d-[\w-]+", path.name):
             result.steps.append(read_step(path, result.problems))
         else:
@@ -299,7 +310,7 @@ def load(series, linux):
     if not (result.path / "macros.h").is_file():
         result.problems.append(f"{series}/macros.h: missing: write it")
     if not result.problems:
-        result.problems += wrong_adds(result)
+        result.problems += [*wrong_adds(result), *wrong_shared(result)]
     return result
 
 
@@ -369,6 +380,11 @@ def do_smpl(tree, series, step, op):
     return changed
 
 
+def patch_of(series, step, op):
+    shared = op["smpl"].startswith(SHARED)
+    return (series.path if shared else step.path) / op["smpl"]
+
+
 def spatch(tree, series, step, op, files):
     # From an empty directory: the kernel's .cocciconfig says --use-gitgrep,
     # which looks for each file's names all over the tree, for minutes.
@@ -379,7 +395,7 @@ def spatch(tree, series, step, op, files):
         done = command(
             SPATCH + ["--smpl-spacing"] * op.get("headers", False) +
             ["--macro-file", str(series.path / "macros.h"), "--file-groups",
-             str(groups), "--sp-file", str(step.path / op["smpl"])],
+             str(groups), "--sp-file", str(patch_of(series, step, op))],
             empty, env={"HOME": empty, "TMPDIR": empty}, keep=tree.keep, ok=range(256))
     if said := trouble(done):
         # "EXN: what happened in FILE"
@@ -406,12 +422,13 @@ def layout(tree, files):
     """Lay out the lines that spatch added, as the kernel's .clang-format says."""
     diff = tree.git("diff", "-U0", "--no-ext-diff", "--no-renames",
                     "--src-prefix=a/", "--dst-prefix=b/", "--", *files).stdout
-    before = {name: lines_of(tree.path / name) for name in files}
-    command(["clang-format-diff", "-p1", "-i", "-style", "file",
-             "-fallback-style", "none"], tree.path, text=diff, keep=tree.keep)
     for name, added in added_lines(diff).items():
         path = tree.path / name
-        wanted = only_added(before[name], lines_of(path), added)
+        before = lines_of(path)
+        command(["clang-format", "-i", "--style=file", "--fallback-style=none",
+                 *(f"--lines={i + 1}:{i + 1}" for i in sorted(added)), name],
+                tree.path, keep=tree.keep)
+        wanted = only_added(before, lines_of(path), added)
         text = "\n".join(wanted).encode(errors="surrogateescape")
         if path.read_bytes() != text:
             path.write_bytes(text)
@@ -483,9 +500,22 @@ def squeeze(lines):
 
 # -------------------------------------------------------------------- gates
 
+def spanning(tree, gate):
+    """What matches over several lines, as FILE:LINE; git grep sees one line.
+
+    The first literal name of the pattern says which files are worth a look.
+    """
+    name = re.search(r"\w{6,}", gate["re"])[0]
+    for file in git_grep(tree, ["-l"], name, gate["in"]):
+        text = (tree.path / file).read_bytes().decode(errors="surrogateescape")
+        for match in re.finditer(gate["re"], text):
+            yield f"{file}:{text.count(chr(10), 0, match.end()) + 1}:"
+
+
 def check_gates(tree, op):
     for gate in op.get("gone", []):
-        found = git_grep(tree, ["-n"], gate["re"], gate["in"])
+        found = (list(spanning(tree, gate)) if gate.get("span") else
+                 git_grep(tree, ["-n"], gate["re"], gate["in"]))
         if found:
             place = ":".join(found[0].split(":", 2)[:2])
             raise Fail(f"{place}: '{gate['re']}' is still there ({len(found)} "
@@ -525,30 +555,33 @@ def fingerprint(tree, series, who, upto):
 
 
 def stage(tree, paths):
-    tree.git("update-index", "--add", "-z", "--stdin",
-             text="".join(f"{p}\0" for p in paths))
+    """Stage what was touched; return what is left to stage."""
+    if paths:
+        tree.git("update-index", "--add", "-z", "--stdin",
+                 text="".join(f"{p}\0" for p in paths))
+    return []
 
 
 def run_step(tree, series, step, kver):
     """Run a step's operations; return the number of files that it changed."""
+    touched = []        # and not staged yet: that writes the whole index
     for op in (op for op in step.ops if for_kver(op, kver)):
         kind = kind_of(op)
         if kind == "add":
-            touched = do_add(tree, series, op)
+            touched += do_add(tree, series, op)
         elif kind == "edit":
-            touched = do_edit(tree, op)
+            touched += do_edit(tree, op)
         else:
-            touched = do_smpl(tree, series, step, op)
-        stage(tree, touched)
-        check_gates(tree, op)
+            touched = stage(tree, touched)
+            touched += do_smpl(tree, series, step, op)
+        if "gone" in op or "have" in op:
+            touched = stage(tree, touched)
+            check_gates(tree, op)
+    stage(tree, touched)
     changed = tree.git("diff-index", "--cached", "--name-only", "-z",
                        "HEAD").stdout.count("\0")
     if not changed:
         raise Fail("changes nothing: adapt it to this tree, or remove it")
-    if any("smpl" in op for op in step.ops):    # only spatch could do that
-        stray = tree.git("diff", "--name-only", "-z").stdout.split("\0")[0]
-        if stray:
-            raise Fail(f"{stray}: changed, but in no list of files: correct the step")
     return changed
 
 
@@ -638,7 +671,7 @@ def apply(args):
             print("series: up to date")
             return
         if any("smpl" in op for step in steps for op in step.ops):
-            need("spatch", "clang-format-diff")
+            need("spatch", "clang-format")
         # What an interrupted run left may have been built: nothing to keep.
         before = {} if broken else mtimes(tree)
         lock.write("running")
@@ -651,7 +684,8 @@ def apply(args):
                 one_step(tree, series, step, number, who)
             restore_mtimes(tree, before)
             if tree.dirty():
-                raise Fail(f"{tree.dirty()}: left behind by a step: correct the step")
+                raise Fail(f"{tree.dirty()}: changed by a step, but in no list of "
+                           "files: correct the step")
             state.write_text(json.dumps([now, tree.head()]))
         except (Fail, OSError):
             with contextlib.suppress(Fail, OSError):

@@ -566,19 +566,12 @@ static void test_private_type(struct kunit *test)
 static void test_export_offers(struct kunit *test)
 {
 	static const struct {
-		bool match, single, map, unmap, ok;
+		bool match, single, ok;
 	} combos[] = {
 		{ .ok = false },
 		{ .match = true, .ok = true },
 		{ .single = true, .ok = true },
-		{ .map = true, .unmap = true, .ok = true },
 		{ .match = true, .single = true },
-		{ .match = true, .map = true, .unmap = true },
-		{ .single = true, .map = true, .unmap = true },
-		{ .map = true },
-		{ .unmap = true },
-		{ .match = true, .map = true },
-		{ .single = true, .unmap = true },
 	};
 
 	for (int i = 0; i < ARRAY_SIZE(combos); i++) {
@@ -586,8 +579,6 @@ static void test_export_offers(struct kunit *test)
 
 		fake->ops.match_mapping = combos[i].match ? fake_match_mapping : NULL;
 		fake->ops.single_exporter_match = combos[i].single ? &sgt_offer : NULL;
-		fake->ops.map_dma_buf = combos[i].map ? fake_map : NULL;
-		fake->ops.unmap_dma_buf = combos[i].unmap ? fake_unmap : NULL;
 		if (combos[i].ok)
 			fake_export(test, fake);
 		else
@@ -825,20 +816,6 @@ static void test_sgt_map(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, fake->locked);
 }
 
-/* Exporters that have not been converted are wrapped */
-static void test_sgt_classic(struct kunit *test)
-{
-	struct fake *fake = fake_new(test, NULL);
-
-	fake->ops.match_mapping = NULL;
-	fake->ops.map_dma_buf = fake_map;
-	fake->ops.unmap_dma_buf = fake_unmap;
-	fake_export(test, fake);
-	map_once(test, fake, false);
-	map_once(test, fake, true);
-	KUNIT_EXPECT_EQ(test, 2, fake->unmaps);
-}
-
 static void test_sgt_map_fails(struct kunit *test)
 {
 	static const struct {
@@ -895,7 +872,6 @@ static struct kunit_case dma_buf_sgt_cases[] = {
 	KUNIT_CASE(test_sgt_p2p_fallback),
 	KUNIT_CASE(test_sgt_bogus),
 	KUNIT_CASE(test_sgt_map),
-	KUNIT_CASE(test_sgt_classic),
 	KUNIT_CASE(test_sgt_map_fails),
 	KUNIT_CASE(test_sgt_wrong_type),
 	{}
