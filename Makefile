@@ -7,13 +7,16 @@ export KVER LINUX STOCK JOBS
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test tree kernel kernel-debug kernel-stock series lint bench deb help clean
+.PHONY: run test bisect-check tree kernel kernel-debug kernel-stock series lint bench deb help clean
 
 run:
 	@tools/run
 
 test:
 	@tools/test
+
+bisect-check:
+	@tools/setup fetch series build run compile && tools/bisect-check
 
 lint:
 	@tools/setup lint && tools/lint
@@ -39,6 +42,7 @@ clean:
 help:
 	@echo 'make run           fetch, patch and build Linux, boot it, prove it'
 	@echo '     test          all tests, on a debug kernel'
+	@echo '     bisect-check  each commit on its own: compiles, boots, passes KUnit'
 	@echo '     tree          the patched tree in build/KVER/linux'
 	@echo '     kernel        the small kernel of run'
 	@echo '     kernel-debug  the kernel of test'
