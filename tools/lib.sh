@@ -123,10 +123,10 @@ patched_tree() {
 	python3 "$TOP/tools/series.py" apply "$TREE"
 }
 
-# build_kernel run|debug|stock: with the tree that this flavour is built from.
+# build_kernel FLAVOUR: with the tree that this flavour is built from.
 build_kernel() {
 	"$TOP/tools/setup" fetch build
-	if [[ $1 = stock ]]; then "$TOP/tools/fetch"; else patched_tree; fi
+	if [[ $1 = *stock ]]; then "$TOP/tools/fetch"; else patched_tree; fi
 	"$TOP/tools/kernel" "$1"
 }
 

@@ -239,21 +239,46 @@ def escaped(path):
     return str(path).replace(",", ",,")
 
 
-def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console):
-    """The machine: two exporters, one of them behind a root port, and edus."""
+def live_devices(switch):
+    """A GPU that imports, and a network card; the GPU next to the exporter."""
+    bus = "down0" if switch else "pcie.0"
+    ports = ["-device", "pcie-root-port,id=switch_port,chassis=2,slot=2",
+             "-device", "x3130-upstream,id=up,bus=switch_port",
+             "-device", "xio3130-downstream,id=down0,bus=up,chassis=3,slot=3",
+             "-device", "xio3130-downstream,id=down1,bus=up,chassis=4,slot=4"]
+    return (ports if switch else []) + [
+        "-device", f"virtio-gpu-pci,blob=on,iommu_platform=on,disable-legacy=on,bus={bus}",
+        "-device", "e1000e"]
+
+
+def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
+                 machine=""):
+    """The machine: two exporters, one of them behind a root port, and edus.
+
+    `machine` may have more: "live" for the devices of the larger kernel,
+    "switch" to put exporter and importer below one, "cpu=MODEL".
+    """
+    words = dict(word.partition("=")[::2] for word in machine.split(",") if word)
+    first_bus = "down1" if "switch" in words else "pcie.0"
     time_options = ["-accel", "tcg,thread=multi"]
     if smp == 1:
         time_options = ["-accel", "tcg,thread=single",
                         "-icount", "shift=3,sleep=off"]
     devices = ["-device", "intel-iommu,intremap=on,caching-mode=on",
                "-device", "pcie-root-port,id=root_port,chassis=1,slot=1"]
-    for index, (path, bus) in enumerate(zip(bars.paths, ("pcie.0", "root_port"))):
+    memory = []
+    if "live" in words:
+        devices += live_devices("switch" in words)
+        memory = ["-object", f"memory-backend-memfd,id=ram,size={mem},share=on",
+                  "-machine", "memory-backend=ram"]
+    for index, (path, bus) in enumerate(zip(bars.paths, (first_bus, "root_port"))):
         devices += [
             "-object", f"memory-backend-file,id=bar{index},size={BAR_SIZE},"
                        f"share=on,mem-path={escaped(path)}",
             "-device", f"ivshmem-plain,memdev=bar{index},bus={bus}"]
     devices += ["-device", "edu"] * EDUS
-    return [qemu, "-M", "q35,kernel-irqchip=split", "-cpu", "qemu64",
+    return [qemu, "-M", "q35,kernel-irqchip=split", *memory,
+            "-cpu", words.get("cpu", "qemu64"),
             "-smp", str(smp), "-m", mem, *time_options,
             "-nodefaults", "-display", "none", "-no-reboot",
             "-chardev", f"file,id=console,path={escaped(console)}",
@@ -349,7 +374,7 @@ def check_inputs(qemu, kernel, initrd):
 
 
 def boot(kernel, initrd, programs, *, results, name, mem="1G", smp=1, append="",
-         timeout=120, qemu="qemu-system-x86_64", report=lambda row: None):
+         timeout=120, qemu="qemu-system-x86_64", machine="", report=lambda row: None):
     """Boots, serves the guest until it ends, and returns the Result."""
     check_inputs(qemu, kernel, initrd)
     results = Path(results)
@@ -367,7 +392,7 @@ def boot(kernel, initrd, programs, *, results, name, mem="1G", smp=1, append="",
         ours, theirs = socket.socketpair()
         with ours, theirs:
             command = qemu_command(qemu, kernel, initrd, append, mem, smp, bars,
-                                   theirs.fileno(), console)
+                                   theirs.fileno(), console, machine)
             end = run_qemu(command, (ours, theirs), session, timeout)
     result.seconds = round(time.monotonic() - started, 1)
     judge(result, session, programs, *end)
@@ -421,6 +446,7 @@ def parse_args(argv):
     add("--append", default="", help="more for the kernel command line")
     add("--timeout", type=float, default=120, metavar="SECONDS")
     add("--qemu", default="qemu-system-x86_64")
+    add("--machine", default="", metavar="WORDS", help="live, switch, cpu=MODEL")
     add("--table", action="store_true", help="print every row, not only failed ones")
     return parser.parse_args(argv)
 
@@ -433,7 +459,7 @@ def main(argv=None):
         result = boot(args.kernel, args.initrd, args.run.split(","),
                       results=args.results, name=name, mem=args.mem,
                       smp=args.smp, append=args.append, timeout=args.timeout,
-                      qemu=args.qemu,
+                      qemu=args.qemu, machine=args.machine,
                       report=print_row if args.table else print_failed_row)
         save(result, args.results, name)
     except (VmError, OSError) as error:

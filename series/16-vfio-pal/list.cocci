@@ -92,6 +92,18 @@ struct vfio_pci_dma_buf *P;
 - kfree(P->phys_vec);
 + dma_buf_phys_list_free(P->list);
 
+@p2p@
+identifier A;
+@@
+  vfio_pci_dma_buf_attach(..., struct dma_buf_attachment *A)
+  {
+  ...
+- if (!A->peer2peer)
++ if (dma_buf_is_sgt(A) && !A->peer2peer)
+  	return -EOPNOTSUPP;
+  ...
+  }
+
 @ops@
 identifier X;
 expression M, U;

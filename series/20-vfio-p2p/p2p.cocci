@@ -18,7 +18,7 @@ identifier A;
   vfio_pci_dma_buf_attach(..., struct dma_buf_attachment *A)
   {
   ...
-- if (!A->peer2peer)
+- if (dma_buf_is_sgt(A) && !A->peer2peer)
 - 	return -EOPNOTSUPP;
 -
   ...
