@@ -7,7 +7,7 @@ export KVER LINUX STOCK JOBS
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test bisect-check tree kernel kernel-debug kernel-stock series lint bench deb help clean
+.PHONY: run test bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench deb help clean
 
 run:
 	@tools/run
@@ -17,6 +17,10 @@ test:
 
 bisect-check:
 	@tools/setup fetch series build run compile && tools/bisect-check
+
+pairs:
+	@. tools/lib.sh; tools/setup fetch series build run && build_kernel live && build_kernel live-stock && \
+		build_guest && tools/pairs --stock "$$OUT"
 
 lint:
 	@tools/setup lint && tools/lint
@@ -43,6 +47,7 @@ help:
 	@echo 'make run           fetch, patch and build Linux, boot it, prove it'
 	@echo '     test          all tests, on a debug kernel'
 	@echo '     bisect-check  each commit on its own: compiles, boots, passes KUnit'
+	@echo '     pairs         exporters against importers, stock against patched'
 	@echo '     tree          the patched tree in build/KVER/linux'
 	@echo '     kernel        the small kernel of run'
 	@echo '     kernel-debug  the kernel of test'

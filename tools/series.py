@@ -763,10 +763,25 @@ def check(args):
     return 1 if problems else 0
 
 
+def gates(args):
+    """What steps have removed is gone at the end as well, everywhere they say."""
+    tree, series, left = open_tree(args.tree), load(args.series, args.linux), 0
+    for step in series.steps:
+        for op in (op for op in step.ops if for_kver(op, tree.kver())):
+            try:
+                check_gates(tree, {"gone": op.get("gone", [])})
+            except Fail as err:
+                print(f"series: step {step.name}: {err}", file=sys.stderr)
+                left += 1
+    print(f"series: {left} of the old names left")
+    return 1 if left else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description="Turns series/ and linux/ into commits.")
     subs = parser.add_subparsers(required=True)
-    for run, words in ((apply, ["tree"]), (export, ["tree", "outdir"]), (check, [])):
+    for run, words in ((apply, ["tree"]), (export, ["tree", "outdir"]),
+                       (gates, ["tree"]), (check, [])):
         sub = subs.add_parser(run.__name__, help=run.__doc__)
         sub.set_defaults(run=run)
         for word in words:

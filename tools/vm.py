@@ -65,7 +65,8 @@ SPLATS = [(name, re.compile(pattern)) for name, pattern in (
     ("leak", r"unreferenced object|kmemleak: (?!Kernel memory leak detector "
              r"initialized|Automatic memory scanning thread started)"),
     ("dma debug", r"DMA-API: (?!preallocated \d+ debug entries|debugging "
-                  r"enabled by kernel config|dma_debug_entry pool grown)"),
+                  r"(enabled by kernel config|disabled on kernel command line)|"
+                  r"dma_debug_entry pool grown|enable driver filter)"),
     ("user crash", r"segfault at|traps: \S+\[\d+\] "),
 )]
 
@@ -264,11 +265,12 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
     if smp == 1:
         time_options = ["-accel", "tcg,thread=single",
                         "-icount", "shift=3,sleep=off"]
-    devices = ["-device", "intel-iommu,intremap=on,caching-mode=on",
-               "-device", "pcie-root-port,id=root_port,chassis=1,slot=1"]
+    devices = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
+    # First, so that what is below a switch has the lowest bus numbers.
+    devices += live_devices("switch" in words) if "live" in words else []
+    devices += ["-device", "pcie-root-port,id=root_port,chassis=1,slot=1"]
     memory = []
     if "live" in words:
-        devices += live_devices("switch" in words)
         memory = ["-object", f"memory-backend-memfd,id=ram,size={mem},share=on",
                   "-machine", "memory-backend=ram"]
     for index, (path, bus) in enumerate(zip(bars.paths, (first_bus, "root_port"))):
