@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of tools/convert: small drivers of each shape, also of those that a
+semantic patch gets wrong or passes over without a word."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+CONVERT = Path(__file__).resolve().parent.parent / "tools/convert"
+
+EXPORTER = """\
+#include <linux/dma-buf.h>
+
+static struct sg_table *my_map(struct dma_buf_attachment *attach,
+			       enum dma_data_direction dir)
+{
+	return my_sgt(attach->dev, dir);
+}
+
+static void my_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		     enum dma_data_direction dir)
+{
+	my_put(attach->dev, sgt);
+}
+
+static const struct dma_buf_ops my_ops = {
+	.map_dma_buf = my_map,
+	.unmap_dma_buf = my_unmap,
+	.release = my_release,
+};
+"""
+IMPORTER = """\
+/* Undone by dma_buf_unmap_attachment() */
+int my_import(struct my *my, struct dma_buf *buf)
+{
+	my->attach = dma_buf_dynamic_attach(buf, my->dev, &my_attach_ops, my);
+	if (my->attach->dev != my->dev)
+		return -EINVAL;
+	my->sgt = dma_buf_map_attachment_unlocked(my->attach, DMA_BIDIRECTIONAL);
+	return PTR_ERR_OR_ZERO(my->sgt);
+}
+"""
+WALKER = """\
+void my_sync(struct dma_buf *buf)
+{
+	struct dma_buf_attachment *attach;
+
+	list_for_each_entry(attach, &buf->attachments, node)
+		my_sync_one(attach->dev, attach->priv);
+}
+"""
+
+
+class Convert(unittest.TestCase):
+    def setUp(self):
+        self.top = Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def write(self, text, name="driver.c"):
+        path = self.top / name
+        path.write_text(text)
+        return path
+
+    def run_it(self, *args, **env):
+        return subprocess.run([sys.executable, CONVERT, *(args or (self.top,))], text=True,
+                              capture_output=True, env=os.environ | env)
+
+    def good(self, text):
+        """Converts it, checks that nothing is left, and returns the new text."""
+        path = self.write(text)
+        done = self.run_it()
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("1 files converted, 0 uses left", done.stdout)
+        return path.read_text()
+
+    def reported(self, text, line, *says):
+        """Reports the use in this line."""
+        path = self.write(text)
+        done = self.run_it()
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        mine = [at for at in done.stderr.splitlines() if at.startswith(f"{path}:{line}: ")]
+        self.assertTrue(mine, done.stderr)
+        for what in says:
+            self.assertIn(what, mine[0])
+        return path.read_text()
+
+    def refused(self, text, line, *says):
+        """Reports it, and leaves the file as it is."""
+        self.assertEqual(self.reported(text, line, "left as it is", *says), text)
+
+
+class Shapes(Convert):
+    def test_exporter(self):
+        text = self.good(EXPORTER)
+        self.assertIn("DMA_BUF_SIMPLE_SGT_EXP_MATCH(my_map, my_unmap),", text)
+        self.assertIn("my_sgt(dma_buf_sgt_dma_device(attach), dir)", text)
+        self.assertNotIn(".map_dma_buf", text)
+        self.assertIn(".release = my_release,", text)
+
+    def test_importer_and_its_comment(self):
+        text = self.good("#include <linux/dma-buf.h>\nstruct my { struct dma_buf_attachment *attach; "
+                         "struct device *dev; struct sg_table *sgt; };\n" + IMPORTER)
+        self.assertIn("dma_buf_sgt_dynamic_attach(buf, my->dev, &my_attach_ops", text)
+        self.assertIn("dma_buf_sgt_map_attachment_unlocked(my->attach", text)
+        self.assertIn("/* Undone by dma_buf_sgt_unmap_attachment() */", text)
+        self.assertIn("dma_buf_sgt_dma_device(my->attach) != my->dev", text)
+
+    def test_walks_all_attachments(self):
+        self.assertIn("my_sync_one(dma_buf_sgt_dma_device(attach), attach->priv)", self.good(WALKER))
+
+    def test_virtio(self):
+        text = self.good(EXPORTER.replace("dma_buf_ops my_ops = {", "virtio_dma_buf_ops my_ops = {\n\t.ops = {")
+                         .replace("= my_release,\n", "= my_release,\n\t},\n"))
+        self.assertIn("DMA_BUF_SIMPLE_SGT_EXP_MATCH(my_map, my_unmap)", text)
+
+    def test_function_pointer(self):
+        self.assertIn("f = dma_buf_sgt_unmap_attachment;",
+                      self.good("void g(void)\n{\n\tf = dma_buf_unmap_attachment;\n}\n"))
+
+    def test_again_changes_nothing(self):
+        path = self.write(EXPORTER)
+        self.run_it()
+        before = path.read_text(), path.stat().st_mtime_ns
+        done = self.run_it()
+        self.assertEqual((done.returncode, path.read_text(), path.stat().st_mtime_ns), (0, *before))
+        self.assertIn("0 files converted", done.stdout)
+
+    def test_dry_run(self):
+        path = self.write(EXPORTER)
+        done = self.run_it("--dry-run", self.top)
+        self.assertEqual(path.read_text(), EXPORTER)
+        self.assertIn("+	DMA_BUF_SIMPLE_SGT_EXP_MATCH(my_map, my_unmap),", done.stdout)
+
+    def test_other_files_stay(self):
+        path = self.write("int attach_dev(struct a *a) { return a->dev; }\n", "other.c")
+        os.utime(path, (1, 1))
+        self.write(EXPORTER)
+        self.run_it()
+        self.assertEqual(path.stat().st_mtime, 1)
+
+    def test_mode_stays(self):
+        path = self.write(EXPORTER)
+        path.chmod(0o640)
+        self.run_it()
+        self.assertEqual(path.stat().st_mode & 0o777, 0o640)
+
+
+class Reports(Convert):
+    def test_peer2peer(self):
+        text = self.reported("int f(struct dma_buf_attachment *a)\n{\n\treturn a->peer2peer;\n}\n", 3,
+                             "DMA_BUF_EMAPPING_SGT_P2P")
+        self.assertIn("peer2peer", text)
+
+    def test_allow_peer2peer_is_fine(self):
+        self.write("static const struct dma_buf_attach_ops o = {\n\t.allow_peer2peer = true,\n};\n")
+        self.assertEqual(self.run_it().returncode, 0)
+
+    def test_function_that_does_not_parse(self):
+        self.reported("void f(void)\n{\n\tMY_LOOP(x) MY_DO {{ dma_buf_attach(b, d); ) }\n}\n", 3, "dma_buf_attach")
+
+    def test_macro(self):
+        # spatch may convert it or not; it must not be passed over
+        path = self.write("#define GET(a) MY( dma_buf_map_ ## a, dma_buf_unmap_attachment \\\n\t(a) }\n")
+        done = self.run_it()
+        self.assertTrue(done.returncode == 1 or "dma_buf_sgt_unmap" in path.read_text())
+
+    def test_string(self):
+        self.reported('void f(void)\n{\n\tpr_err("dma_buf_attach failed");\n}\n', 3, "string")
+
+    def test_run_time_assignment(self):
+        self.reported("void f(struct dma_buf_ops *o)\n{\n\to->map_dma_buf = g;\n}\n", 3, "run time")
+
+    def test_comparison(self):
+        self.reported("int f(struct dma_buf *b)\n{\n\treturn b->ops->map_dma_buf == g;\n}\n", 3,
+                      "dma_buf_get_sgt_ops")
+
+    def test_old_initialiser(self):
+        self.reported("struct dma_buf_ops o = {\n\tmap_dma_buf: f,\n\tunmap_dma_buf: g,\n};\n", 2, "old style")
+
+
+class Refuses(Convert):
+    def test_if_inside_initialiser(self):
+        self.refused(EXPORTER.replace("\t.map_dma_buf", "#ifdef X\n\t.map_dma_buf")
+                     .replace("= my_map,\n", "= my_map,\n#else\n\t.map_dma_buf = other,\n#endif\n"), 15, "#if inside")
+
+    def test_only_one_callback(self):
+        self.refused(EXPORTER.replace("\t.unmap_dma_buf = my_unmap,\n", ""), 15, "only one")
+
+    def test_array(self):
+        self.refused(EXPORTER.replace("my_ops = {", "my_ops[] = { {").replace("};", "} };"), 15, "array")
+
+    def test_feature_test_of_a_field(self):
+        self.refused(EXPORTER + "#if defined(NV_DMA_BUF_ATTACHMENT_HAS_PEER2PEER)\nint x;\n#endif\n", 20,
+                     "tests for what is gone")
+
+    def test_feature_test_of_a_function(self):
+        self.refused(EXPORTER + "#ifdef HAVE_DMA_BUF_DYNAMIC_ATTACH\nint x;\n#endif\n", 20, "decide by hand")
+
+    def test_feature_test_over_two_lines(self):
+        self.refused(EXPORTER + "#if defined(A) && \\\n\tdefined(B_PEER2PEER)\nint x;\n#endif\n", 20)
+
+    def test_version_block(self):
+        self.refused("#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 8, 0)\n"
+                     "void f(void)\n{\n\tdma_buf_attach(b, d);\n}\n#endif\n", 1, "kernel versions")
+
+    def test_comment_about_peer2peer_is_fine(self):
+        self.good(EXPORTER + "/* #if defined(X_PEER2PEER) */\n")
+
+
+class Surroundings(Convert):
+    def test_no_such_directory(self):
+        done = self.run_it(self.top / "no")
+        self.assertEqual(done.returncode, 2)
+        self.assertRegex(done.stderr, r"\Aconvert: \S+: no such file or directory: [^\n]+\n\Z")
+
+    def test_nothing_in_it(self):
+        done = self.run_it()
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
+        self.assertIn("no .c or .h file", done.stderr)
+
+    def test_no_spatch(self):
+        self.write(EXPORTER)
+        tools = self.top / "bin"
+        tools.mkdir()
+        (tools / "python3").symlink_to(shutil.which("python3"))
+        done = self.run_it(PATH=str(tools))
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("spatch is missing", done.stderr)
+
+    def test_layout_of_the_driver(self):
+        self.write("BasedOnStyle: LLVM\nIndentWidth: 8\nUseTab: Always\nContinuationIndentWidth: 8\n",
+                   ".clang-format")
+        text = self.good("void f(void)\n{\n\ta_long_name = dma_buf_map_attachment_unlocked("
+                         "another_name, DMA_BIDIRECTIONAL);\n}\n")
+        self.assertLess(max(map(len, text.expandtabs().splitlines())), 81)
+
+
+if __name__ == "__main__":
+    unittest.main()
