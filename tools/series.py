@@ -505,7 +505,7 @@ def spanning(tree, gate):
 
     The first literal name of the pattern says which files are worth a look.
     """
-    name = re.search(r"\w{6,}", gate["re"])[0]
+    name = re.search(r"\w{6,}", re.sub(r"\\.", " ", gate["re"]))[0]
     for file in git_grep(tree, ["-l"], name, gate["in"]):
         text = (tree.path / file).read_bytes().decode(errors="surrogateescape")
         for match in re.finditer(gate["re"], text):
