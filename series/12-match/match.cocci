@@ -43,4 +43,5 @@ identifier p;
   	...
   	void *p;
 +	struct dma_buf_mapping_match map_type;
++	const struct dma_buf_mapping_exp_ops *converted;
   };

@@ -13,6 +13,43 @@
 #include <linux/export.h>
 #include <linux/lockdep.h>
 
+#include "dma-buf-converter.h"
+
+/* Each is a file of its own */
+static const struct dma_buf_converter *const dma_buf_converters[] = {
+	NULL
+};
+
+#if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
+const struct dma_buf_converter *dma_buf_test_converter;
+EXPORT_SYMBOL_FOR_MODULES(dma_buf_test_converter, "dmabuf_kunit");
+#endif
+
+/* The rows of the table, then the one of the tests, then NULL */
+static const struct dma_buf_converter *dma_buf_converter_at(size_t i)
+{
+	const size_t end = ARRAY_SIZE(dma_buf_converters) - 1;
+
+#if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
+	if (i == end)
+		return dma_buf_test_converter;
+#endif
+	return i < end ? dma_buf_converters[i] : NULL;
+}
+
+/* The converter that serves an attachment, NULL if it has what was offered */
+const struct dma_buf_converter *
+dma_buf_converter_of(const struct dma_buf_attachment *attach)
+{
+	const struct dma_buf_converter *converter;
+	size_t i;
+
+	for (i = 0; attach->converted && (converter = dma_buf_converter_at(i)); i++)
+		if (converter->ops == attach->map_type.exp_ops)
+			return converter;
+	return NULL;
+}
+
 static int dma_buf_match_pair(struct dma_buf *dmabuf,
 			      const struct dma_buf_mapping_match *exp,
 			      const struct dma_buf_mapping_match *imp)
@@ -63,6 +100,30 @@ static int dma_buf_match_offer(struct dma_buf_match_args *args,
 	return -EOPNOTSUPP;
 }
 
+/* The first converter that makes an offer of it which fits */
+static int dma_buf_match_converted(struct dma_buf_match_args *args,
+				   const struct dma_buf_mapping_match *exp)
+{
+	const struct dma_buf_converter *converter;
+	struct dma_buf_mapping_match offer;
+	size_t i;
+	int ret;
+
+	for (i = 0; (converter = dma_buf_converter_at(i)); i++) {
+		if (converter->from != exp->type)
+			continue;
+
+		ret = converter->offer(exp, &offer);
+		if (!ret)
+			ret = dma_buf_match_offer(args, &offer);
+		if (!ret)
+			args->attach->converted = exp->exp_ops;
+		if (ret != -EOPNOTSUPP)
+			return ret;
+	}
+	return -EOPNOTSUPP;
+}
+
 /**
  * dma_buf_match_mapping - pick the mapping type of a new attachment
  * @args:	[in]	the attach, as passed to &dma_buf_ops.match_mapping
@@ -72,7 +133,8 @@ static int dma_buf_match_offer(struct dma_buf_match_args *args,
  * Called by exporters from their &dma_buf_ops.match_mapping callback. Tries
  * every request of the importer against the first offer, then against the
  * second, and so on, and records the first pair that fits in
- * &dma_buf_attachment.map_type.
+ * &dma_buf_attachment.map_type. If none does, converters are tried in the same
+ * order.
  *
  * Context: May sleep. The dma-buf reservation lock must not be held.
  *
@@ -96,6 +158,11 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 
 	for (i = 0; i < exp_len; i++) {
 		ret = dma_buf_match_offer(args, &exp[i]);
+		if (ret != -EOPNOTSUPP)
+			return ret;
+	}
+	for (i = 0; i < exp_len; i++) {
+		ret = dma_buf_match_converted(args, &exp[i]);
 		if (ret != -EOPNOTSUPP)
 			return ret;
 	}

@@ -18,6 +18,8 @@
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
+#include "dma-buf-converter.h"
+
 /*
  * A list carries the offset of every 64th range. Seeking is a binary search
  * over these and at most 63 steps more, for 1/8 byte per range instead of 8.
@@ -223,6 +225,25 @@ size_t dma_buf_phys_iter_next(struct dma_buf_phys_iter *iter, size_t max,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_phys_iter_next, "DMA_BUF");
 
+/* With the ops of the exporter, whatever the type of the attachment is */
+struct dma_buf_phys_list *
+__dma_buf_pal_map(struct dma_buf_attachment *attach,
+		  const struct dma_buf_mapping_pal_exp_ops *ops)
+{
+	struct dma_buf_phys_list *list;
+
+	list = ops->map_phys(attach);
+	if (WARN_ON(!list))
+		return ERR_PTR(-EINVAL);
+
+	/* Never sealed, or sealed for another buffer: an exporter's bug */
+	if (!IS_ERR(list) && WARN_ON(list->size != attach->dmabuf->size)) {
+		ops->unmap_phys(attach, list);
+		return ERR_PTR(-EINVAL);
+	}
+	return list;
+}
+
 /**
  * dma_buf_pal_map_phys - get the physical addresses of a buffer
  * @attach:	[in]	attachment of the PAL type
@@ -242,7 +263,6 @@ struct dma_buf_phys_list *
 dma_buf_pal_map_phys(struct dma_buf_attachment *attach)
 {
 	const struct dma_buf_mapping_pal_exp_ops *ops;
-	struct dma_buf_phys_list *list;
 
 	if (WARN_ON(!attach || !attach->dmabuf))
 		return ERR_PTR(-EINVAL);
@@ -253,16 +273,7 @@ dma_buf_pal_map_phys(struct dma_buf_attachment *attach)
 	if (WARN_ON(!ops))
 		return ERR_PTR(-EINVAL);
 
-	list = ops->map_phys(attach);
-	if (WARN_ON(!list))
-		return ERR_PTR(-EINVAL);
-
-	/* Never sealed, or sealed for another buffer: an exporter's bug */
-	if (!IS_ERR(list) && WARN_ON(list->size != attach->dmabuf->size)) {
-		ops->unmap_phys(attach, list);
-		return ERR_PTR(-EINVAL);
-	}
-	return list;
+	return __dma_buf_pal_map(attach, ops);
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_map_phys, PAL_IMPORTERS);
 

@@ -9,9 +9,12 @@
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/file.h>
+#include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/prandom.h>
 #include <linux/slab.h>
+
+MODULE_IMPORT_NS("DMA_BUF");
 
 #define EXPECT_WARNS(test, warns, expected, expr)			\
 	do {								\

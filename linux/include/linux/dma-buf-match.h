@@ -32,6 +32,10 @@ struct seq_file;
  * exporter's order has priority, the importer's order only decides within one
  * offer.
  *
+ * If no offer fits as it is, the core tries to convert one: an exporter that
+ * offers PAL alone serves importers of scatterlists as well. The attachment then
+ * has the type that was requested, and &dma_buf_attachment.converted.
+ *
  * Each type brings its own importer functions and its own exporter ops; the
  * core never looks inside them.
  */
@@ -151,6 +155,9 @@ enum dma_buf_sgt_exporter_p2p {
  *	an exporter that requires P2P
  * @sgt_data.importer_accepts_p2p: &enum dma_buf_sgt_importer_p2p
  * @sgt_data.exporter_requires_p2p: &enum dma_buf_sgt_exporter_p2p
+ * @pal_data: parameters of dma_buf_mapping_pal_type, for converters
+ * @pal_data.p2p_device: the device whose MMIO the buffer is, set by the exporter
+ * @pal_data.is_ram: the buffer is system memory, set by the exporter
  * @payload: parameters of a driver-private type. The core copies them and never
  *	reads them, see dma_buf_mapping_payload().
  *
@@ -167,6 +174,10 @@ struct dma_buf_mapping_match {
 			u8 importer_accepts_p2p;
 			u8 exporter_requires_p2p;
 		} sgt_data;
+		struct {
+			struct pci_dev *p2p_device;
+			bool is_ram;
+		} pal_data;
 		unsigned long payload[DMA_BUF_MAPPING_PAYLOAD_WORDS];
 	};
 };

@@ -6,8 +6,10 @@
 #define __DMA_BUF_PAL_H__
 
 #include <linux/cleanup.h>
+#include <linux/completion.h>
 #include <linux/container_of.h>
 #include <linux/dma-buf.h>
+#include <linux/kref.h>
 
 struct p2pdma_provider;
 
@@ -110,6 +112,9 @@ struct dma_buf_mapping_pal_exp_ops {
 /**
  * DMA_BUF_EMAPPING_PAL - an exporter's offer of the PAL type
  * @_ops: pointer to &struct dma_buf_mapping_pal_exp_ops
+ *
+ * Fits PAL importers alone. Memory that others may get through converters comes
+ * from a &struct dma_buf_pal_source.
  */
 #define DMA_BUF_EMAPPING_PAL(_ops)					\
 	((struct dma_buf_mapping_match) {				\
@@ -147,6 +152,35 @@ dma_buf_get_pal_ops(const struct dma_buf_attachment *attach)
 	return container_of(attach->map_type.exp_ops,
 			    const struct dma_buf_mapping_pal_exp_ops, ops);
 }
+
+/**
+ * struct dma_buf_pal_source - memory that an exporter lends and may take back
+ * @list: the memory
+ * @pdev: whose MMIO it is, with a reference, NULL for RAM
+ * @kref: one for each mapping, and one that a revoke gives up
+ * @idle: completed when @kref is 0
+ * @revoked: nobody may map; protected by the dma-buf reservation lock
+ *
+ * Embedded in the exporter's structure for the buffer. &dma_buf.priv points to
+ * it, and the exporter uses the functions of the same name: match, attach and
+ * revoke, and restore if it can give the memory back.
+ */
+struct dma_buf_pal_source {
+	struct dma_buf_phys_list *list;
+	struct pci_dev *pdev;
+	struct kref kref;
+	struct completion idle;
+	bool revoked;
+};
+
+void dma_buf_pal_source_init(struct dma_buf_pal_source *source,
+			     struct dma_buf_phys_list *list);
+void dma_buf_pal_source_destroy(struct dma_buf_pal_source *source);
+int dma_buf_pal_source_match(struct dma_buf_match_args *args);
+int dma_buf_pal_source_attach(struct dma_buf *dmabuf,
+			      struct dma_buf_attachment *attach);
+void dma_buf_pal_source_revoke(struct dma_buf *dmabuf);
+void dma_buf_pal_source_restore(struct dma_buf *dmabuf);
 
 struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count);
 int dma_buf_phys_list_seal(struct dma_buf_phys_list *list, size_t size,

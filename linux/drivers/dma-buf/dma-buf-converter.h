@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * DMA-buf converters: core code that serves a request of one mapping type from
+ * an offer of another. Private to the core.
+ */
+#ifndef __DMA_BUF_CONVERTER_H__
+#define __DMA_BUF_CONVERTER_H__
+
+#include <linux/dma-buf.h>
+
+struct dma_buf_mapping_pal_exp_ops;
+struct dma_buf_phys_list;
+
+/**
+ * struct dma_buf_converter - one way to serve one type from another
+ * @name: for debugfs and trace events
+ * @from: the type of the exporter's offer
+ * @to: the type of the importer's request
+ * @ops: the converter's own exporter ops of @to, which tell it from others
+ */
+struct dma_buf_converter {
+	const char *name;
+	const struct dma_buf_mapping_type *from;
+	const struct dma_buf_mapping_type *to;
+	const struct dma_buf_mapping_exp_ops *ops;
+
+	/**
+	 * @offer:
+	 *
+	 * Makes the offer of type @to, with @ops, that stands for the
+	 * exporter's offer @exp of type @from. It is then matched like one that
+	 * the exporter has made, so the rules of @to hold for it. Called
+	 * without the dma-buf reservation lock, and takes nothing.
+	 *
+	 * Returns:
+	 *
+	 * 0, or -EOPNOTSUPP if this offer cannot be converted.
+	 */
+	int (*offer)(const struct dma_buf_mapping_match *exp,
+		     struct dma_buf_mapping_match *offer);
+};
+
+extern const struct dma_buf_converter dma_buf_pal_to_sgt;
+
+#if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
+/* One row of the table for the tests */
+extern const struct dma_buf_converter *dma_buf_test_converter;
+#endif
+
+const struct dma_buf_converter *
+dma_buf_converter_of(const struct dma_buf_attachment *attach);
+
+struct dma_buf_phys_list *
+__dma_buf_pal_map(struct dma_buf_attachment *attach,
+		  const struct dma_buf_mapping_pal_exp_ops *ops);
+
+#endif /* __DMA_BUF_CONVERTER_H__ */

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DMA-buf converter PAL -> SGT: a scatterlist of DMA addresses for importers
+ * that have no page tables of their own, from the physical address list of an
+ * exporter that offers nothing else.
+ *
+ * MMIO goes by the P2P rules of the SGT type, for the device that the exporter
+ * named in its offer. RAM is mapped as RAM. An offer that says neither is not
+ * converted: nobody knows how a device gets there.
+ */
+#include <linux/dma-buf-mapping.h>
+#include <linux/dma-mapping.h>
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+
+#include "dma-buf-converter.h"
+
+#define MAX_PIECE ALIGN_DOWN(UINT_MAX, PAGE_SIZE)
+
+/*
+ * What the importer gets, and what has to be given back for it. Its scatterlist
+ * is the one of @mapped.
+ */
+struct pal_sgt {
+	struct sg_table sgt;
+	struct sg_table *mapped;
+	struct dma_buf_phys_list *list;
+};
+
+static const struct dma_buf_mapping_pal_exp_ops *
+pal_sgt_exporter(const struct dma_buf_attachment *attach)
+{
+	return container_of(attach->converted,
+			    const struct dma_buf_mapping_pal_exp_ops, ops);
+}
+
+static size_t ram_pieces(const struct dma_buf_phys_list *list)
+{
+	size_t count = 0;
+	size_t i;
+
+	for (i = 0; i < list->count; i++)
+		count += DIV_ROUND_UP(list->phys[i].len, MAX_PIECE);
+	return count;
+}
+
+static void fill_ram(const struct dma_buf_phys_list *list,
+		     struct scatterlist *sgl)
+{
+	struct dma_buf_phys_iter iter;
+	phys_addr_t paddr;
+	size_t len;
+
+	/* A sealed list has a first byte */
+	dma_buf_phys_list_seek(list, 0, &iter);
+	while ((len = dma_buf_phys_iter_next(&iter, MAX_PIECE, &paddr))) {
+		sg_set_page(sgl, phys_to_page(paddr), len, 0);
+		sgl = sg_next(sgl);
+	}
+}
+
+static void ram_free(struct sg_table *sgt)
+{
+	sg_free_table(sgt);
+	kfree(sgt);
+}
+
+static struct sg_table *ram_map(struct device *dev,
+				const struct dma_buf_phys_list *list,
+				enum dma_data_direction dir)
+{
+	struct sg_table *sgt;
+	int ret;
+
+	sgt = kzalloc_obj(*sgt);
+	if (!sgt)
+		return ERR_PTR(-ENOMEM);
+
+	ret = sg_alloc_table(sgt, ram_pieces(list), GFP_KERNEL);
+	if (ret) {
+		kfree(sgt);
+		return ERR_PTR(ret);
+	}
+
+	fill_ram(list, sgt->sgl);
+	ret = dma_map_sgtable(dev, sgt, dir, 0);
+	if (ret) {
+		ram_free(sgt);
+		return ERR_PTR(ret);
+	}
+	return sgt;
+}
+
+static struct sg_table *list_map(struct dma_buf_attachment *attach,
+				 struct dma_buf_phys_list *list,
+				 enum dma_data_direction dir)
+{
+	if (list->memory == DMA_BUF_PHYS_RAM)
+		return ram_map(dma_buf_sgt_dma_device(attach), list, dir);
+
+	/* The match has asked for P2P only if the exporter offered it */
+	if (WARN_ON(!dma_buf_sgt_p2p_allowed(attach)))
+		return ERR_PTR(-EINVAL);
+	return dma_buf_phys_vec_to_sgt(attach, list->provider, list->phys,
+				       list->count, list->size, dir);
+}
+
+static void list_unmap(struct dma_buf_attachment *attach, struct pal_sgt *map,
+		       enum dma_data_direction dir)
+{
+	if (map->list->memory == DMA_BUF_PHYS_RAM) {
+		dma_unmap_sgtable(dma_buf_sgt_dma_device(attach), map->mapped,
+				  dir, 0);
+		ram_free(map->mapped);
+	} else {
+		dma_buf_free_sgt(attach, map->mapped, dir);
+	}
+}
+
+static struct sg_table *pal_sgt_map(struct dma_buf_attachment *attach,
+				    enum dma_data_direction dir)
+{
+	const struct dma_buf_mapping_pal_exp_ops *exp = pal_sgt_exporter(attach);
+	struct pal_sgt *map;
+	int ret;
+
+	map = kzalloc_obj(*map);
+	if (!map)
+		return ERR_PTR(-ENOMEM);
+
+	map->list = __dma_buf_pal_map(attach, exp);
+	if (IS_ERR(map->list)) {
+		ret = PTR_ERR(map->list);
+		goto err_free;
+	}
+
+	map->mapped = list_map(attach, map->list, dir);
+	if (IS_ERR(map->mapped)) {
+		ret = PTR_ERR(map->mapped);
+		goto err_unmap;
+	}
+	map->sgt = *map->mapped;
+	return &map->sgt;
+
+err_unmap:
+	exp->unmap_phys(attach, map->list);
+err_free:
+	kfree(map);
+	return ERR_PTR(ret);
+}
+
+static void pal_sgt_unmap(struct dma_buf_attachment *attach,
+			  struct sg_table *sgt, enum dma_data_direction dir)
+{
+	struct pal_sgt *map = container_of(sgt, struct pal_sgt, sgt);
+
+	list_unmap(attach, map, dir);
+	pal_sgt_exporter(attach)->unmap_phys(attach, map->list);
+	kfree(map);
+}
+
+static const struct dma_buf_mapping_sgt_exp_ops pal_sgt_ops = {
+	.map_dma_buf = pal_sgt_map,
+	.unmap_dma_buf = pal_sgt_unmap,
+};
+
+static int pal_sgt_offer(const struct dma_buf_mapping_match *exp,
+			 struct dma_buf_mapping_match *offer)
+{
+	struct pci_dev *pdev = exp->pal_data.p2p_device;
+
+	if (pdev)
+		*offer = DMA_BUF_EMAPPING_SGT_P2P(&pal_sgt_ops, pdev);
+	else if (exp->pal_data.is_ram)
+		*offer = DMA_BUF_EMAPPING_SGT(&pal_sgt_ops);
+	else
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+const struct dma_buf_converter dma_buf_pal_to_sgt = {
+	.name = "PAL->SGT",
+	.from = &dma_buf_mapping_pal_type,
+	.to = &dma_buf_mapping_sgt_type,
+	.ops = &pal_sgt_ops.ops,
+	.offer = pal_sgt_offer,
+};

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DMA-buf: what an exporter of physical addresses needs beside them.
+ *
+ * Memory that its owner may take back has a state (revoked or not), a count of
+ * the mappings that are left, and somebody who waits for that count. This keeps
+ * the three together, so that no exporter has to get their order right again.
+ */
+#include <linux/dma-buf-pal.h>
+#include <linux/dma-resv.h>
+#include <linux/export.h>
+#include <linux/pci.h>
+#include <linux/pci-p2pdma.h>
+
+static struct dma_buf_pal_source *dma_buf_pal_source_of(struct dma_buf *dmabuf)
+{
+	return dmabuf->priv;
+}
+
+static void dma_buf_pal_source_idle(struct kref *kref)
+{
+	complete(&container_of(kref, struct dma_buf_pal_source, kref)->idle);
+}
+
+static void dma_buf_pal_source_arm(struct dma_buf_pal_source *source)
+{
+	kref_init(&source->kref);
+	reinit_completion(&source->idle);
+}
+
+/**
+ * dma_buf_pal_source_init - prepare memory for export
+ * @source: embedded in the exporter's structure, zeroed
+ * @list: sealed list of the memory; belongs to @source from now on
+ *
+ * If the memory is MMIO of a PCI device, a reference to the device is kept for
+ * as long as the source exists: matching walks the PCI hierarchy without locks.
+ *
+ * Context: Any.
+ */
+void dma_buf_pal_source_init(struct dma_buf_pal_source *source,
+			     struct dma_buf_phys_list *list)
+{
+	source->list = list;
+	if (list->provider)
+		source->pdev = pci_dev_get(to_pci_dev(list->provider->owner));
+	kref_init(&source->kref);
+	init_completion(&source->idle);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_init, "DMA_BUF");
+
+/**
+ * dma_buf_pal_source_destroy - undo dma_buf_pal_source_init()
+ * @source: source that no buffer uses any more
+ *
+ * Called in &dma_buf_ops.release, or when the export failed. Frees the list.
+ *
+ * Context: May sleep.
+ */
+void dma_buf_pal_source_destroy(struct dma_buf_pal_source *source)
+{
+	pci_dev_put(source->pdev);
+	dma_buf_phys_list_free(source->list);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_destroy, "DMA_BUF");
+
+static struct dma_buf_phys_list *
+dma_buf_pal_source_map(struct dma_buf_attachment *attach)
+{
+	struct dma_buf_pal_source *source =
+		dma_buf_pal_source_of(attach->dmabuf);
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	if (source->revoked)
+		return ERR_PTR(-ENODEV);
+
+	kref_get(&source->kref);
+	return source->list;
+}
+
+static void dma_buf_pal_source_unmap(struct dma_buf_attachment *attach,
+				     struct dma_buf_phys_list *list)
+{
+	struct dma_buf_pal_source *source =
+		dma_buf_pal_source_of(attach->dmabuf);
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	kref_put(&source->kref, dma_buf_pal_source_idle);
+}
+
+static const struct dma_buf_mapping_pal_exp_ops dma_buf_pal_source_ops = {
+	.map_phys = dma_buf_pal_source_map,
+	.unmap_phys = dma_buf_pal_source_unmap,
+};
+
+/**
+ * dma_buf_pal_source_match - offer PAL, and through converters what follows
+ * @args: the attach
+ *
+ * For use as &dma_buf_ops.match_mapping.
+ *
+ * Context: As &dma_buf_ops.match_mapping.
+ *
+ * Return: What dma_buf_match_mapping() returns.
+ */
+int dma_buf_pal_source_match(struct dma_buf_match_args *args)
+{
+	const struct dma_buf_pal_source *source =
+		dma_buf_pal_source_of(args->dmabuf);
+	struct dma_buf_mapping_match offer =
+		DMA_BUF_EMAPPING_PAL(&dma_buf_pal_source_ops);
+
+	offer.pal_data.p2p_device = source->pdev;
+	offer.pal_data.is_ram = source->list->memory == DMA_BUF_PHYS_RAM;
+	return dma_buf_match_mapping(args, &offer, 1);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_match, "DMA_BUF");
+
+/**
+ * dma_buf_pal_source_attach - let only importers in that can be revoked
+ * @dmabuf: the buffer
+ * @attach: the new attachment
+ *
+ * For use as &dma_buf_ops.attach.
+ *
+ * Context: May sleep. Takes the dma-buf reservation lock.
+ *
+ * Return: 0, -ENODEV if the memory is revoked, -EOPNOTSUPP if the importer
+ * cannot give it back when it is asked to.
+ */
+int dma_buf_pal_source_attach(struct dma_buf *dmabuf,
+			      struct dma_buf_attachment *attach)
+{
+	struct dma_buf_pal_source *source = dma_buf_pal_source_of(dmabuf);
+	bool revoked;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	revoked = source->revoked;
+	dma_resv_unlock(dmabuf->resv);
+
+	if (revoked)
+		return -ENODEV;
+	return dma_buf_attach_revocable(attach) ? 0 : -EOPNOTSUPP;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_attach, "DMA_BUF");
+
+/* Importers unmap, or get to know that they may map again */
+static void dma_buf_pal_source_invalidate(struct dma_buf *dmabuf)
+{
+	dma_resv_assert_held(dmabuf->resv);
+
+	dma_buf_invalidate_mappings(dmabuf);
+	dma_resv_wait_timeout(dmabuf->resv, DMA_RESV_USAGE_BOOKKEEP, false,
+			      MAX_SCHEDULE_TIMEOUT);
+}
+
+/**
+ * dma_buf_pal_source_revoke - take the memory back
+ * @dmabuf: the buffer, whose priv is the source
+ *
+ * Tells all importers, and returns when no mapping is left: nobody touches the
+ * memory then, and nobody can map it before dma_buf_pal_source_restore(). Does
+ * nothing more if it is revoked already. The exporter serialises its calls.
+ *
+ * Context: May sleep. Takes the dma-buf reservation lock.
+ */
+void dma_buf_pal_source_revoke(struct dma_buf *dmabuf)
+{
+	struct dma_buf_pal_source *source = dma_buf_pal_source_of(dmabuf);
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	if (source->revoked) {
+		dma_resv_unlock(dmabuf->resv);
+		return;
+	}
+	source->revoked = true;
+	dma_buf_pal_source_invalidate(dmabuf);
+	dma_resv_unlock(dmabuf->resv);
+
+	kref_put(&source->kref, dma_buf_pal_source_idle);
+	wait_for_completion(&source->idle);
+	dma_buf_pal_source_arm(source);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_revoke, "DMA_BUF");
+
+/**
+ * dma_buf_pal_source_restore - lend the memory again
+ * @dmabuf: the buffer, whose priv is the source
+ *
+ * Undoes dma_buf_pal_source_revoke(): importers may map again. What was mapped
+ * before stays unmapped.
+ *
+ * Context: May sleep. Takes the dma-buf reservation lock.
+ */
+void dma_buf_pal_source_restore(struct dma_buf *dmabuf)
+{
+	struct dma_buf_pal_source *source = dma_buf_pal_source_of(dmabuf);
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	if (source->revoked) {
+		source->revoked = false;
+		dma_buf_pal_source_invalidate(dmabuf);
+	}
+	dma_resv_unlock(dmabuf->resv);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_restore, "DMA_BUF");

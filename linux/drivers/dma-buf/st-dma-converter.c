@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests for DMA-buf converters, and for the exporters' part of PAL.
+ */
+#include <kunit/platform_device.h>
+#include <kunit/test.h>
+#include <linux/dma-buf-mapping.h>
+#include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
+#include <linux/file.h>
+#include <linux/gfp.h>
+#include <linux/platform_device.h>
+
+#include "dma-buf-converter.h"
+
+#define PAGES	3
+
+/* ---- RAM that is lent, as PAL and nothing else ---- */
+
+struct lender {
+	struct dma_buf_pal_source source;
+	struct dma_buf *dmabuf;
+	struct page *pages[PAGES];
+	/* An offer that stands before PAL, if it has a type */
+	struct dma_buf_mapping_match first;
+	int invalidated;
+	struct sg_table *sgt;
+	struct dma_buf_attachment *attach;
+};
+
+static struct lender *lender_of(struct dma_buf *dmabuf)
+{
+	return container_of(dmabuf->priv, struct lender, source);
+}
+
+static int lender_match(struct dma_buf_match_args *args)
+{
+	struct lender *lender = lender_of(args->dmabuf);
+	int ret = -EOPNOTSUPP;
+
+	if (lender->first.type)
+		ret = dma_buf_match_mapping(args, &lender->first, 1);
+	return ret == -EOPNOTSUPP ? dma_buf_pal_source_match(args) : ret;
+}
+
+static void lender_release(struct dma_buf *dmabuf)
+{
+}
+
+static const struct dma_buf_ops lender_ops = {
+	.attach = dma_buf_pal_source_attach,
+	.match_mapping = lender_match,
+	.release = lender_release,
+};
+
+static void lender_free(void *data)
+{
+	struct lender *lender = data;
+
+	if (lender->dmabuf)
+		__fput_sync(lender->dmabuf->file);
+	dma_buf_pal_source_destroy(&lender->source);
+	for (int i = 0; i < PAGES; i++)
+		if (lender->pages[i])
+			__free_page(lender->pages[i]);
+}
+
+static struct dma_buf_phys_list *lender_list(struct kunit *test,
+					     struct lender *lender)
+{
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(PAGES);
+
+	KUNIT_ASSERT_NOT_NULL(test, list);
+	lender->source.list = list;
+	for (int i = 0; i < PAGES; i++) {
+		lender->pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, lender->pages[i]);
+		list->phys[i] = (struct phys_vec) {
+			.paddr = page_to_phys(lender->pages[i]),
+			.len = PAGE_SIZE,
+		};
+	}
+	return list;
+}
+
+static struct lender *lender_new(struct kunit *test,
+				 enum dma_buf_phys_memory memory)
+{
+	struct lender *lender = kunit_kzalloc(test, sizeof(*lender), GFP_KERNEL);
+	DEFINE_DMA_BUF_EXPORT_INFO(info);
+
+	KUNIT_ASSERT_NOT_NULL(test, lender);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, lender_free, lender));
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_buf_phys_list_seal(lender_list(test, lender),
+					       PAGES * PAGE_SIZE, memory, NULL));
+	dma_buf_pal_source_init(&lender->source, lender->source.list);
+
+	info.ops = &lender_ops;
+	info.size = PAGES * PAGE_SIZE;
+	info.priv = &lender->source;
+	lender->dmabuf = dma_buf_export(&info);
+	if (IS_ERR(lender->dmabuf))
+		lender->dmabuf = NULL;
+	KUNIT_ASSERT_NOT_NULL(test, lender->dmabuf);
+	return lender;
+}
+
+/* A device that the DMA API maps for */
+static struct device *dma_device(struct kunit *test)
+{
+	struct platform_device *pdev =
+		kunit_platform_device_alloc(test, "dma-buf-test",
+					    PLATFORM_DEVID_AUTO);
+
+	KUNIT_ASSERT_NOT_NULL(test, pdev);
+	KUNIT_ASSERT_EQ(test, 0, kunit_platform_device_add(test, pdev));
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_coerce_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64)));
+	return &pdev->dev;
+}
+
+/* Unmaps when it is told to, as an importer must */
+static void borrower_invalidate(struct dma_buf_attachment *attach)
+{
+	struct lender *lender = lender_of(attach->dmabuf);
+
+	lender->invalidated++;
+	if (lender->sgt)
+		dma_buf_sgt_unmap_attachment(attach, lender->sgt, DMA_TO_DEVICE);
+	lender->sgt = NULL;
+}
+
+static const struct dma_buf_attach_ops borrower_ops = {
+	.invalidate_mappings = borrower_invalidate,
+};
+
+static struct dma_buf_attachment *borrow(struct lender *lender,
+					 struct device *dev)
+{
+	return dma_buf_sgt_dynamic_attach(lender->dmabuf, dev, &borrower_ops,
+					  lender);
+}
+
+static struct sg_table *borrow_map(struct dma_buf_attachment *attach)
+{
+	return dma_buf_sgt_map_attachment_unlocked(attach, DMA_TO_DEVICE);
+}
+
+/* ---- PAL -> SGT ---- */
+
+static void test_convert_ram(struct kunit *test)
+{
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct dma_buf_attachment *attach;
+	struct scatterlist *sgl;
+	struct sg_table *sgt;
+	size_t total = 0;
+	int i;
+
+	attach = borrow(lender, dma_device(test));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_TRUE(test, dma_buf_is_sgt(attach));
+	KUNIT_EXPECT_FALSE(test, dma_buf_sgt_p2p_allowed(attach));
+	KUNIT_EXPECT_NULL(test, dma_buf_get_pal_ops(attach));
+	KUNIT_EXPECT_NOT_NULL(test, attach->converted);
+
+	sgt = borrow_map(attach);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	KUNIT_EXPECT_EQ(test, 2, kref_read(&lender->source.kref));
+	for_each_sgtable_dma_sg(sgt, sgl, i)
+		total += sg_dma_len(sgl);
+	KUNIT_EXPECT_EQ(test, PAGES * PAGE_SIZE, total);
+
+	dma_buf_sgt_unmap_attachment_unlocked(attach, sgt, DMA_TO_DEVICE);
+	KUNIT_EXPECT_EQ(test, 1, kref_read(&lender->source.kref));
+	dma_buf_detach(lender->dmabuf, attach);
+}
+
+/* MMIO of nobody knows whom has no way to a device */
+static void test_convert_mmio(struct kunit *test)
+{
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_MMIO);
+	struct dma_buf_mapping_match request =
+		DMA_BUF_IMAPPING_SGT(dma_device(test), true);
+	struct dma_buf_attachment *attach;
+
+	attach = dma_buf_mapping_attach(lender->dmabuf, &request, 1,
+					&borrower_ops, lender);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR(attach));
+}
+
+static struct sg_table *never_map(struct dma_buf_attachment *attach,
+				  enum dma_data_direction dir)
+{
+	return ERR_PTR(-EIO);
+}
+
+static void never_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+			enum dma_data_direction dir)
+{
+}
+
+static const struct dma_buf_mapping_sgt_exp_ops direct_ops = {
+	.map_dma_buf = never_map,
+	.unmap_dma_buf = never_unmap,
+};
+
+static int lender_match_both(struct dma_buf_match_args *args)
+{
+	struct dma_buf_mapping_match offers[2] = { };
+	struct lender *lender = lender_of(args->dmabuf);
+
+	/* The one that can be converted first, with the better rank */
+	offers[0] = lender->first;
+	offers[1] = DMA_BUF_EMAPPING_SGT(&direct_ops);
+	return dma_buf_match_mapping(args, offers, 2);
+}
+
+/* A pair that fits as it is wins over any conversion, whatever its rank */
+static void test_direct_wins(struct kunit *test)
+{
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct dma_buf_ops ops = lender_ops;
+	struct dma_buf_attachment *attach;
+
+	ops.match_mapping = lender_match_both;
+	lender->dmabuf->ops = &ops;
+	lender->first.type = &dma_buf_mapping_pal_type;
+	lender->first.pal_data.is_ram = true;
+	attach = borrow(lender, dma_device(test));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_PTR_EQ(test, &direct_ops, dma_buf_get_sgt_ops(attach));
+	KUNIT_EXPECT_NULL(test, attach->converted);
+	dma_buf_detach(lender->dmabuf, attach);
+	lender->dmabuf->ops = &lender_ops;
+}
+
+/* ---- Another converter: one row and one offer ---- */
+
+static const struct dma_buf_mapping_type type_from = { .name = "from" };
+static const struct dma_buf_mapping_type type_to = { .name = "to" };
+static const struct dma_buf_mapping_exp_ops from_ops, to_ops;
+
+static int second_offer(const struct dma_buf_mapping_match *exp,
+			struct dma_buf_mapping_match *offer)
+{
+	if (exp->payload[0] == 7)
+		return -EOPNOTSUPP;
+	*offer = (struct dma_buf_mapping_match) {
+		.type = &type_to,
+		.exp_ops = &to_ops,
+		.payload = { exp->payload[0] + 1 },
+	};
+	return 0;
+}
+
+static const struct dma_buf_converter second = {
+	.name = "from->to",
+	.from = &type_from,
+	.to = &type_to,
+	.ops = &to_ops,
+	.offer = second_offer,
+};
+
+static void drop_second(void *unused)
+{
+	dma_buf_test_converter = NULL;
+}
+
+static void test_second_converter(struct kunit *test)
+{
+	const struct dma_buf_mapping_match request = { .type = &type_to };
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct dma_buf_attachment *attach;
+
+	lender->first = (struct dma_buf_mapping_match) {
+		.type = &type_from, .exp_ops = &from_ops, .payload = { 41 },
+	};
+	attach = dma_buf_mapping_attach(lender->dmabuf, &request, 1,
+					&borrower_ops, lender);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR(attach));
+
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, drop_second, NULL));
+	dma_buf_test_converter = &second;
+	attach = dma_buf_mapping_attach(lender->dmabuf, &request, 1,
+					&borrower_ops, lender);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_PTR_EQ(test, &type_to, attach->map_type.type);
+	KUNIT_EXPECT_EQ(test, 42, attach->map_type.payload[0]);
+	KUNIT_EXPECT_PTR_EQ(test, &from_ops, attach->converted);
+	dma_buf_detach(lender->dmabuf, attach);
+
+	/* It may decline */
+	lender->first.payload[0] = 7;
+	attach = dma_buf_mapping_attach(lender->dmabuf, &request, 1,
+					&borrower_ops, lender);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR(attach));
+}
+
+/* ---- Revoke ---- */
+
+static void test_source_revoke(struct kunit *test)
+{
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct device *dev = dma_device(test);
+	struct dma_buf_attachment *attach;
+
+	attach = borrow(lender, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	lender->sgt = borrow_map(attach);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, lender->sgt);
+
+	dma_buf_pal_source_revoke(lender->dmabuf);
+	KUNIT_EXPECT_EQ(test, 1, lender->invalidated);
+	KUNIT_EXPECT_NULL(test, lender->sgt);
+	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(borrow_map(attach)));
+	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(borrow(lender, dev)));
+
+	/* Twice is once */
+	dma_buf_pal_source_revoke(lender->dmabuf);
+	KUNIT_EXPECT_EQ(test, 1, lender->invalidated);
+
+	dma_buf_pal_source_restore(lender->dmabuf);
+	KUNIT_EXPECT_EQ(test, 2, lender->invalidated);
+	lender->sgt = borrow_map(attach);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, lender->sgt);
+	dma_buf_pal_source_revoke(lender->dmabuf);
+	KUNIT_EXPECT_EQ(test, 1, kref_read(&lender->source.kref));
+	dma_buf_detach(lender->dmabuf, attach);
+}
+
+/* Who cannot give it back does not get it */
+static void test_source_not_revocable(struct kunit *test)
+{
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			PTR_ERR(dma_buf_sgt_attach(lender->dmabuf,
+						   dma_device(test))));
+}
+
+static struct kunit_case dma_buf_converter_cases[] = {
+	KUNIT_CASE(test_convert_ram),
+	KUNIT_CASE(test_convert_mmio),
+	KUNIT_CASE(test_direct_wins),
+	KUNIT_CASE(test_second_converter),
+	KUNIT_CASE(test_source_revoke),
+	KUNIT_CASE(test_source_not_revocable),
+	{}
+};
+
+static struct kunit_suite dma_buf_converter_suite = {
+	.name = "dma-buf-converter",
+	.test_cases = dma_buf_converter_cases,
+};
+
+kunit_test_suites(&dma_buf_converter_suite);
