@@ -466,7 +466,7 @@ struct bufinfo bufinfo_read(void)
 	if (!f)
 		fail("dma_buf/bufinfo: %s", err(errno));
 	for (; fgets(line, sizeof(line), f); lines++) {
-		/* The lines of attachments: device, tab, name of the type. */
+		/* The lines of attachments: importer, tab, type and converter. */
 		if (line[0] == '\t')
 			snprintf(info.type, sizeof(info.type), "%.*s",
 				 (int)strcspn(strrchr(line, '\t') + 1, "\n"),

@@ -180,8 +180,8 @@ static void row_type(const struct row *row)
 	lab_open(&lab, ON_ROOT_BUS);
 	map(&lab, lab.ioas, export(&lab, row->shape), row->shape, IOVA_A);
 	seen = bufinfo_read();
-	if (strcmp(seen.type, "PAL"))
-		fail("bufinfo: expected type PAL, got '%s'", seen.type);
+	if (strcmp(seen.type, "type=PAL converter=none"))
+		fail("bufinfo: expected type=PAL converter=none, got '%s'", seen.type);
 }
 
 static void row_slice(const struct row *row)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * DMA-buf converters: core code that serves a request of one mapping type from
- * an offer of another. Private to the core.
+ * an offer of another, and the names of things for debugfs and trace events.
+ * Private to the core.
  */
 #ifndef __DMA_BUF_CONVERTER_H__
 #define __DMA_BUF_CONVERTER_H__
@@ -49,6 +50,15 @@ extern const struct dma_buf_converter *dma_buf_test_converter;
 
 const struct dma_buf_converter *
 dma_buf_converter_of(const struct dma_buf_attachment *attach);
+
+/* A PCI address, or the name of a function and its module */
+#define DMA_BUF_IMPORTER_NAME_LEN	64
+
+int dma_buf_converters_show(struct seq_file *s, void *unused);
+const char *dma_buf_converter_name(const struct dma_buf_mapping_exp_ops *ops);
+const char *dma_buf_attach_type_name(const struct dma_buf_attachment *attach);
+const char *dma_buf_match_importer(const struct dma_buf_mapping_match *imp);
+void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name);
 
 struct dma_buf_phys_list *
 __dma_buf_pal_map(struct dma_buf_attachment *attach,

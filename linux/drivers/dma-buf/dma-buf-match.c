@@ -9,11 +9,21 @@
  * PCI hierarchy.
  */
 #include <linux/dma-buf.h>
+#include <linux/device.h>
 #include <linux/dma-resv.h>
 #include <linux/export.h>
+#include <linux/fs.h>
 #include <linux/lockdep.h>
+#include <linux/seq_file.h>
 
 #include "dma-buf-converter.h"
+
+#define CREATE_TRACE_POINTS
+#include <trace/events/dma_buf_mapping.h>
+
+/* Modules with a mapping type of their own map and unmap by themselves */
+EXPORT_TRACEPOINT_SYMBOL_GPL(dma_buf_map);
+EXPORT_TRACEPOINT_SYMBOL_GPL(dma_buf_unmap);
 
 /* Each is a file of its own */
 static const struct dma_buf_converter *const dma_buf_converters[] = {
@@ -37,34 +47,153 @@ static const struct dma_buf_converter *dma_buf_converter_at(size_t i)
 	return i < end ? dma_buf_converters[i] : NULL;
 }
 
-/* The converter that serves an attachment, NULL if it has what was offered */
-const struct dma_buf_converter *
-dma_buf_converter_of(const struct dma_buf_attachment *attach)
+/* The converter that these ops belong to, NULL if they are an exporter's */
+static const struct dma_buf_converter *
+dma_buf_converter_by_ops(const struct dma_buf_mapping_exp_ops *ops)
 {
 	const struct dma_buf_converter *converter;
 	size_t i;
 
-	for (i = 0; attach->converted && (converter = dma_buf_converter_at(i)); i++)
-		if (converter->ops == attach->map_type.exp_ops)
+	for (i = 0; ops && (converter = dma_buf_converter_at(i)); i++)
+		if (converter->ops == ops)
 			return converter;
 	return NULL;
 }
+
+/* The converter that serves an attachment, NULL if it has what was offered */
+const struct dma_buf_converter *
+dma_buf_converter_of(const struct dma_buf_attachment *attach)
+{
+	if (!attach->converted)
+		return NULL;
+	return dma_buf_converter_by_ops(attach->map_type.exp_ops);
+}
+
+/* For people: the converter that these ops belong to */
+const char *dma_buf_converter_name(const struct dma_buf_mapping_exp_ops *ops)
+{
+	const struct dma_buf_converter *converter =
+		dma_buf_converter_by_ops(ops);
+
+	return converter ? converter->name : "none";
+}
+
+/* dma_buf/converters in debugfs: name, from and to of each row of the table */
+int dma_buf_converters_show(struct seq_file *s, void *unused)
+{
+	const struct dma_buf_converter *converter;
+	size_t i;
+
+	for (i = 0; (converter = dma_buf_converter_at(i)); i++)
+		seq_printf(s, "%s\t%s\t%s\n", converter->name,
+			   converter->from->name, converter->to->name);
+	return 0;
+}
+
+/* For people: the mapping type of an attachment, which may have failed */
+const char *dma_buf_attach_type_name(const struct dma_buf_attachment *attach)
+{
+	return attach->map_type.type ? attach->map_type.type->name : "none";
+}
+
+static struct device *
+dma_buf_importing_device(const struct dma_buf_mapping_match *match)
+{
+	if (!match->type || !match->type->importing_device)
+		return NULL;
+	return match->type->importing_device(match);
+}
+
+/* For people: the device that a request is for */
+const char *dma_buf_match_importer(const struct dma_buf_mapping_match *imp)
+{
+	struct device *dev = dma_buf_importing_device(imp);
+
+	return dev ? dev_name(dev) : "none";
+}
+
+/*
+ * For people: who imports. Without a device that is the function by which the
+ * importer is told to unmap.
+ */
+void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name)
+{
+	struct device *dev = dma_buf_importing_device(&attach->map_type);
+	const struct dma_buf_attach_ops *ops = attach->importer_ops;
+	const size_t size = DMA_BUF_IMPORTER_NAME_LEN;
+
+	if (dev)
+		strscpy(name, dev_name(dev), size);
+	else if (ops && ops->invalidate_mappings)
+		scnprintf(name, size, "%ps", ops->invalidate_mappings);
+	else
+		strscpy(name, "none", size);
+}
+
+/**
+ * dma_buf_match_refuse - refuse a pair, and say why
+ * @dmabuf:	[in]	the buffer
+ * @exp:	[in]	the offer
+ * @imp:	[in]	the request
+ * @why:	[in]	the reason as one word, such as "foreign-link"
+ *
+ * For &dma_buf_mapping_type.match, which is the only one to know the reason. It
+ * ends up in the trace event dma_buf_match; a callback that returns a bare
+ * -EOPNOTSUPP leaves the pair out of the trace.
+ *
+ * Context: As &dma_buf_mapping_type.match.
+ *
+ * Return: -EOPNOTSUPP.
+ */
+int dma_buf_match_refuse(const struct dma_buf *dmabuf,
+			 const struct dma_buf_mapping_match *exp,
+			 const struct dma_buf_mapping_match *imp,
+			 const char *why)
+{
+	trace_dma_buf_match(dmabuf, exp, imp, why, -EOPNOTSUPP);
+	return -EOPNOTSUPP;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_match_refuse, "DMA_BUF");
+
+/**
+ * dma_buf_attach_refuse - refuse an attachment or a mapping, and say why
+ * @attach:	[in]	the attachment, with the match
+ * @why:	[in]	the reason as one word, such as "revoked"
+ * @err:	[in]	the error code
+ *
+ * For exporters, in &dma_buf_ops.attach and where they map. The reason ends up
+ * in the trace event dma_buf_refuse.
+ *
+ * Context: Any.
+ *
+ * Return: @err.
+ */
+int dma_buf_attach_refuse(const struct dma_buf_attachment *attach,
+			  const char *why, int err)
+{
+	trace_dma_buf_refuse(attach, why, err);
+	return err;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_attach_refuse, "DMA_BUF");
 
 static int dma_buf_match_pair(struct dma_buf *dmabuf,
 			      const struct dma_buf_mapping_match *exp,
 			      const struct dma_buf_mapping_match *imp)
 {
-	int ret;
+	int ret = 0;
 
 	if (exp->type != imp->type)
-		return -EOPNOTSUPP;
-	if (!exp->type->match)
-		return 0;
+		return dma_buf_match_refuse(dmabuf, exp, imp, "no-common-type");
+	if (exp->type->match)
+		ret = exp->type->match(dmabuf, exp, imp);
 
-	ret = exp->type->match(dmabuf, exp, imp);
 	/* A verdict that is no errno must not pass for a match */
 	if (WARN_ON(ret > 0))
-		return -EINVAL;
+		ret = -EINVAL;
+	if (!ret)
+		trace_dma_buf_match(dmabuf, exp, imp, "match", 0);
+	else if (ret != -EOPNOTSUPP)
+		trace_dma_buf_match(dmabuf, exp, imp, "error", ret);
 	return ret;
 }
 

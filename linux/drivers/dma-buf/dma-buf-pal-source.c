@@ -73,7 +73,8 @@ dma_buf_pal_source_map(struct dma_buf_attachment *attach)
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	if (source->revoked)
-		return ERR_PTR(-ENODEV);
+		return ERR_PTR(dma_buf_attach_refuse(attach, "revoked",
+						     -ENODEV));
 
 	kref_get(&source->kref);
 	return source->list;
@@ -141,8 +142,11 @@ int dma_buf_pal_source_attach(struct dma_buf *dmabuf,
 	dma_resv_unlock(dmabuf->resv);
 
 	if (revoked)
-		return -ENODEV;
-	return dma_buf_attach_revocable(attach) ? 0 : -EOPNOTSUPP;
+		return dma_buf_attach_refuse(attach, "revoked", -ENODEV);
+	if (!dma_buf_attach_revocable(attach))
+		return dma_buf_attach_refuse(attach, "not-revocable",
+					     -EOPNOTSUPP);
+	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_attach, "DMA_BUF");
 

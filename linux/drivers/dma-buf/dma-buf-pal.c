@@ -20,6 +20,8 @@
 
 #include "dma-buf-converter.h"
 
+#include <trace/events/dma_buf_mapping.h>
+
 /*
  * A list carries the offset of every 64th range. Seeking is a binary search
  * over these and at most 63 steps more, for 1/8 byte per range instead of 8.
@@ -263,6 +265,7 @@ struct dma_buf_phys_list *
 dma_buf_pal_map_phys(struct dma_buf_attachment *attach)
 {
 	const struct dma_buf_mapping_pal_exp_ops *ops;
+	struct dma_buf_phys_list *list;
 
 	if (WARN_ON(!attach || !attach->dmabuf))
 		return ERR_PTR(-EINVAL);
@@ -273,7 +276,11 @@ dma_buf_pal_map_phys(struct dma_buf_attachment *attach)
 	if (WARN_ON(!ops))
 		return ERR_PTR(-EINVAL);
 
-	return __dma_buf_pal_map(attach, ops);
+	list = __dma_buf_pal_map(attach, ops);
+	if (trace_dma_buf_map_enabled())
+		trace_dma_buf_map(attach, IS_ERR(list) ? 0 : list->count,
+				  "none", PTR_ERR_OR_ZERO(list));
+	return list;
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_map_phys, PAL_IMPORTERS);
 
@@ -301,6 +308,7 @@ void dma_buf_pal_unmap_phys(struct dma_buf_attachment *attach,
 	if (WARN_ON(!ops))
 		return;
 
+	trace_dma_buf_unmap(attach, list->count, "none", 0);
 	ops->unmap_phys(attach, list);
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_unmap_phys, PAL_IMPORTERS);

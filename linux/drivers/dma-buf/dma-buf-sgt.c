@@ -16,16 +16,31 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
+#include "dma-buf-converter.h"
+
+#include <trace/events/dma_buf_mapping.h>
+
 /*
+ * Why an importer does not get MMIO of @provider, NULL if it does.
+ *
  * pci_p2pdma_distance() also looks at the parents of a client that is no PCI
  * device, pci_p2pdma_map_type() does not. Ask for what both agree on, or the
- * attach promises what the map then refuses.
+ * attach promises what the map then refuses. Two PCI devices have one obstacle
+ * between them: a host bridge that is not known to forward what they say.
  */
-static bool dma_buf_sgt_p2p_reachable(struct pci_dev *provider,
-				      struct device *client)
+static const char *
+dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
+			 const struct dma_buf_mapping_match *imp)
 {
-	return dev_is_pci(client) &&
-	       pci_p2pdma_distance(provider, client, false) >= 0;
+	struct device *client = imp->sgt_data.importing_dma_device;
+
+	if (!imp->sgt_data.importer_accepts_p2p)
+		return "importer-refuses-p2p";
+	if (!dev_is_pci(client))
+		return "p2p-distance";
+	if (pci_p2pdma_distance(provider, client, false) < 0)
+		return "host-bridge-not-whitelisted";
+	return NULL;
 }
 
 static int dma_buf_sgt_match(struct dma_buf *dmabuf,
@@ -34,6 +49,7 @@ static int dma_buf_sgt_match(struct dma_buf *dmabuf,
 {
 	struct device *dev = imp->sgt_data.importing_dma_device;
 	struct pci_dev *pdev = exp->sgt_data.exporting_p2p_device;
+	const char *why;
 
 	if (WARN_ON(!dev || !exp->exp_ops))
 		return -EINVAL;
@@ -48,10 +64,8 @@ static int dma_buf_sgt_match(struct dma_buf *dmabuf,
 	case DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE:
 		if (WARN_ON(!pdev))
 			return -EINVAL;
-		if (!imp->sgt_data.importer_accepts_p2p ||
-		    !dma_buf_sgt_p2p_reachable(pdev, dev))
-			return -EOPNOTSUPP;
-		return 0;
+		why = dma_buf_sgt_p2p_obstacle(pdev, imp);
+		return why ? dma_buf_match_refuse(dmabuf, exp, imp, why) : 0;
 	default:
 		WARN(1, "dma-buf: bogus P2P requirement %u of exporter %s\n",
 		     exp->sgt_data.exporter_requires_p2p, dmabuf->exp_name);
@@ -71,10 +85,35 @@ static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,
 		imp->sgt_data.importer_accepts_p2p;
 }
 
+static struct device *
+dma_buf_sgt_importing_device(const struct dma_buf_mapping_match *match)
+{
+	return match->sgt_data.importing_dma_device;
+}
+
+/* For people: how the last mapping went */
+static const char *
+dma_buf_sgt_route_name(const struct dma_buf_attachment *attach)
+{
+	if (!dma_buf_sgt_p2p_allowed(attach))
+		return "none";
+
+	switch (attach->map_type.sgt_data.p2p_route) {
+	case DMA_BUF_P2P_BUS_ADDRESS:
+		return "bus-address";
+	case DMA_BUF_P2P_HOST_BRIDGE_IOVA:
+		return "host-bridge-iova";
+	case DMA_BUF_P2P_HOST_BRIDGE_PHYS:
+		return "host-bridge-phys";
+	default:
+		return "allowed";
+	}
+}
+
 static void dma_buf_sgt_debugfs_dump(struct seq_file *s,
 				     struct dma_buf_attachment *attach)
 {
-	seq_puts(s, dev_name(dma_buf_sgt_dma_device(attach)));
+	seq_printf(s, " p2p=%s", dma_buf_sgt_route_name(attach));
 }
 
 /**
@@ -85,6 +124,7 @@ const struct dma_buf_mapping_type dma_buf_mapping_sgt_type = {
 	.owner = THIS_MODULE,
 	.match = dma_buf_sgt_match,
 	.finish_match = dma_buf_sgt_finish_match,
+	.importing_device = dma_buf_sgt_importing_device,
 	.debugfs_dump = dma_buf_sgt_debugfs_dump,
 };
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_sgt_type, "DMA_BUF");
@@ -254,6 +294,26 @@ static int dma_buf_sgt_wait(struct dma_buf_attachment *attach)
 	return ret < 0 ? ret : 0;
 }
 
+static void dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
+				  const struct sg_table *sgt)
+{
+	if (!trace_dma_buf_map_enabled())
+		return;
+	if (IS_ERR(sgt))
+		trace_dma_buf_map(attach, 0, "none", PTR_ERR(sgt));
+	else
+		trace_dma_buf_map(attach, sgt->nents,
+				  dma_buf_sgt_route_name(attach), 0);
+}
+
+static void dma_buf_sgt_trace_unmap(const struct dma_buf_attachment *attach,
+				    const struct sg_table *sgt)
+{
+	if (trace_dma_buf_unmap_enabled())
+		trace_dma_buf_unmap(attach, sgt->nents,
+				    dma_buf_sgt_route_name(attach), 0);
+}
+
 /* Map, wait, and hide what the importer must not see */
 static struct sg_table *
 dma_buf_sgt_map(struct dma_buf_attachment *attach,
@@ -273,6 +333,24 @@ dma_buf_sgt_map(struct dma_buf_attachment *attach,
 	sgt = ret ? ERR_PTR(ret) : dma_buf_sgt_wrap(original);
 	if (IS_ERR(sgt))
 		ops->unmap_dma_buf(attach, original, dir);
+	return sgt;
+}
+
+static struct sg_table *
+dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
+			const struct dma_buf_mapping_sgt_exp_ops *ops,
+			enum dma_data_direction dir)
+{
+	struct sg_table *sgt;
+	int ret;
+
+	ret = dma_buf_sgt_pin(attach);
+	if (ret)
+		return ERR_PTR(ret);
+
+	sgt = dma_buf_sgt_map(attach, ops, dir);
+	if (IS_ERR(sgt))
+		dma_buf_sgt_unpin(attach);
 	return sgt;
 }
 
@@ -300,7 +378,6 @@ struct sg_table *dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
 {
 	const struct dma_buf_mapping_sgt_exp_ops *ops;
 	struct sg_table *sgt;
-	int ret;
 
 	might_sleep();
 
@@ -313,15 +390,10 @@ struct sg_table *dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
 	if (WARN_ON(!ops))
 		return ERR_PTR(-EINVAL);
 
-	ret = dma_buf_sgt_pin(attach);
-	if (ret)
-		return ERR_PTR(ret);
-
-	sgt = dma_buf_sgt_map(attach, ops, dir);
-	if (IS_ERR(sgt))
-		dma_buf_sgt_unpin(attach);
-	else
+	sgt = dma_buf_sgt_pin_and_map(attach, ops, dir);
+	if (!IS_ERR(sgt))
 		dma_buf_sgt_check_aligned(sgt);
+	dma_buf_sgt_trace_map(attach, sgt);
 	return sgt;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_map_attachment, "DMA_BUF");
@@ -379,6 +451,7 @@ void dma_buf_sgt_unmap_attachment(struct dma_buf_attachment *attach,
 	if (WARN_ON(!ops))
 		return;
 
+	dma_buf_sgt_trace_unmap(attach, sgt);
 	ops->unmap_dma_buf(attach, dma_buf_sgt_unwrap(sgt), dir);
 	dma_buf_sgt_unpin(attach);
 }

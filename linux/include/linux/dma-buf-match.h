@@ -81,8 +81,9 @@ struct dma_buf_mapping_type {
 	 *
 	 * Returns:
 	 *
-	 * 0 if the pair fits, -EOPNOTSUPP to go on with the next pair, any
-	 * other negative error code to fail the attach.
+	 * 0 if the pair fits, -EOPNOTSUPP to go on with the next pair, by way
+	 * of dma_buf_match_refuse() so that users learn the reason, any other
+	 * negative error code to fail the attach.
 	 */
 	int (*match)(struct dma_buf *dmabuf,
 		     const struct dma_buf_mapping_match *exp,
@@ -104,11 +105,22 @@ struct dma_buf_mapping_type {
 			     const struct dma_buf_mapping_match *imp);
 
 	/**
+	 * @importing_device:
+	 *
+	 * Says which device a request of this type, or the match that was made
+	 * from it, is for. Called in any context. This callback is optional;
+	 * without it, or if it returns NULL, the importer goes by the function
+	 * that is its &dma_buf_attach_ops.invalidate_mappings.
+	 */
+	struct device *(*importing_device)(const struct dma_buf_mapping_match *match);
+
+	/**
 	 * @debugfs_dump:
 	 *
-	 * Prints who imports, without a newline, for the attachment's line in
-	 * dma_buf/bufinfo. Called with the dma-buf reservation lock held. This
-	 * callback is optional.
+	 * Prints what else there is to know, as " name=value" without a
+	 * newline, at the end of the attachment's line in dma_buf/bufinfo.
+	 * Called with the dma-buf reservation lock held. This callback is
+	 * optional.
 	 */
 	void (*debugfs_dump)(struct seq_file *s,
 			     struct dma_buf_attachment *attach);
@@ -141,6 +153,23 @@ enum dma_buf_sgt_exporter_p2p {
 	DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE = 2,
 };
 
+/**
+ * enum dma_buf_p2p_route - how an SGT importer reaches the MMIO of a peer
+ * @DMA_BUF_P2P_NO_ROUTE: it does not, or the exporter has not said how.
+ * @DMA_BUF_P2P_BUS_ADDRESS: past the IOMMU, through switches that both are
+ *	below.
+ * @DMA_BUF_P2P_HOST_BRIDGE_IOVA: through the host bridge, all ranges in one
+ *	piece of the IOMMU's address space.
+ * @DMA_BUF_P2P_HOST_BRIDGE_PHYS: through the host bridge, each range mapped by
+ *	dma_map_phys().
+ */
+enum dma_buf_p2p_route {
+	DMA_BUF_P2P_NO_ROUTE,
+	DMA_BUF_P2P_BUS_ADDRESS,
+	DMA_BUF_P2P_HOST_BRIDGE_IOVA,
+	DMA_BUF_P2P_HOST_BRIDGE_PHYS,
+};
+
 /* Words that a driver-private mapping type has for its own data */
 #define DMA_BUF_MAPPING_PAYLOAD_WORDS	3
 
@@ -155,6 +184,8 @@ enum dma_buf_sgt_exporter_p2p {
  *	an exporter that requires P2P
  * @sgt_data.importer_accepts_p2p: &enum dma_buf_sgt_importer_p2p
  * @sgt_data.exporter_requires_p2p: &enum dma_buf_sgt_exporter_p2p
+ * @sgt_data.p2p_route: &enum dma_buf_p2p_route of the last mapping, for people;
+ *	protected by the dma-buf reservation lock
  * @pal_data: parameters of dma_buf_mapping_pal_type, for converters
  * @pal_data.p2p_device: the device whose MMIO the buffer is, set by the exporter
  * @pal_data.is_ram: the buffer is system memory, set by the exporter
@@ -173,6 +204,7 @@ struct dma_buf_mapping_match {
 			struct pci_dev *exporting_p2p_device;
 			u8 importer_accepts_p2p;
 			u8 exporter_requires_p2p;
+			u8 p2p_route;
 		} sgt_data;
 		struct {
 			struct pci_dev *p2p_device;
@@ -213,5 +245,11 @@ struct dma_buf_match_args {
 int dma_buf_match_mapping(struct dma_buf_match_args *args,
 			  const struct dma_buf_mapping_match *exp,
 			  size_t exp_len);
+int dma_buf_match_refuse(const struct dma_buf *dmabuf,
+			 const struct dma_buf_mapping_match *exp,
+			 const struct dma_buf_mapping_match *imp,
+			 const char *why);
+int dma_buf_attach_refuse(const struct dma_buf_attachment *attach,
+			  const char *why, int err);
 
 #endif /* __DMA_BUF_MATCH_H__ */
