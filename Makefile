@@ -37,7 +37,11 @@ kernel:
 kernel-debug kernel-stock:
 	@. tools/lib.sh; build_kernel $(@:kernel-%=%)
 
-bench deb:
+bench:
+	@. tools/lib.sh; tools/setup fetch series build run && build_kernel bench-stock && build_kernel bench && \
+		build_kernel bench-notrace && build_guest && tools/bench "$$OUT"
+
+deb:
 	@echo "$@: is not there yet" >&2; exit 2
 
 clean:
@@ -54,7 +58,8 @@ help:
 	@echo '     kernel-stock  the small kernel without the series'
 	@echo '     series        the patches, ready to mail, in build/KVER/series'
 	@echo '     lint          checks that take seconds'
-	@echo '     bench, deb    not there yet'
+	@echo '     bench         instructions, stock against patched'
+	@echo '     deb           not there yet'
 	@echo '     clean         remove build/, downloads included'
 	@echo
 	@echo 'KVER=7.3           version of linux-source to fetch: 7.3 (default) or 7.2'

@@ -268,14 +268,15 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
     """The machine: two exporters, one of them behind a root port, and edus.
 
     `machine` may have more: "live" for the devices of the larger kernel,
-    "switch" to put exporter and importer below one, "cpu=MODEL".
+    "switch" to put exporter and importer below one, "cpu=MODEL", "count" for a
+    time stamp counter that counts instructions.
     """
     words = dict(word.partition("=")[::2] for word in machine.split(",") if word)
     first_bus = "down1" if "switch" in words else "pcie.0"
     time_options = ["-accel", "tcg,thread=multi"]
     if smp == 1:
         time_options = ["-accel", "tcg,thread=single",
-                        "-icount", "shift=3,sleep=off"]
+                        "-icount", f"shift={0 if 'count' in words else 3},sleep=off"]
     devices = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
     # First, so that what is below a switch has the lowest bus numbers.
     devices += live_devices("switch" in words) if "live" in words else []
@@ -459,7 +460,7 @@ def parse_args(argv):
     add("--append", default="", help="more for the kernel command line")
     add("--timeout", type=float, default=120, metavar="SECONDS")
     add("--qemu", default="qemu-system-x86_64")
-    add("--machine", default="", metavar="WORDS", help="live, switch, cpu=MODEL")
+    add("--machine", default="", metavar="WORDS", help="live, switch, cpu=MODEL, count")
     add("--table", action="store_true", help="print every row, not only failed ones")
     return parser.parse_args(argv)
 

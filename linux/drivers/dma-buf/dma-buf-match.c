@@ -176,24 +176,38 @@ int dma_buf_attach_refuse(const struct dma_buf_attachment *attach,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_attach_refuse, "DMA_BUF");
 
+/*
+ * Out of line like all of its kind, so that events that are off cost a nop and
+ * no registers.
+ */
+static noinline void
+dma_buf_trace_verdict(const struct dma_buf *dmabuf,
+		      const struct dma_buf_mapping_match *exp,
+		      const struct dma_buf_mapping_match *imp,
+		      const char *verdict, int err)
+{
+	trace_dma_buf_match(dmabuf, exp, imp, verdict, err);
+}
+
 static int dma_buf_match_pair(struct dma_buf *dmabuf,
 			      const struct dma_buf_mapping_match *exp,
 			      const struct dma_buf_mapping_match *imp)
 {
-	int ret = 0;
+	int ret;
 
-	if (exp->type != imp->type)
-		return dma_buf_match_refuse(dmabuf, exp, imp, "no-common-type");
-	if (exp->type->match)
-		ret = exp->type->match(dmabuf, exp, imp);
+	if (exp->type != imp->type) {
+		if (trace_dma_buf_match_enabled())
+			dma_buf_trace_verdict(dmabuf, exp, imp,
+					      "no-common-type", -EOPNOTSUPP);
+		return -EOPNOTSUPP;
+	}
+	if (!exp->type->match)
+		return 0;
 
+	ret = exp->type->match(dmabuf, exp, imp);
 	/* A verdict that is no errno must not pass for a match */
 	if (WARN_ON(ret > 0))
-		ret = -EINVAL;
-	if (!ret)
-		trace_dma_buf_match(dmabuf, exp, imp, "match", 0);
-	else if (ret != -EOPNOTSUPP)
-		trace_dma_buf_match(dmabuf, exp, imp, "error", ret);
+		return -EINVAL;
 	return ret;
 }
 
@@ -201,9 +215,20 @@ static void dma_buf_finish_match(struct dma_buf_match_args *args,
 				 const struct dma_buf_mapping_match *exp,
 				 const struct dma_buf_mapping_match *imp)
 {
+	if (trace_dma_buf_match_enabled())
+		dma_buf_trace_verdict(args->dmabuf, exp, imp, "match", 0);
 	args->attach->map_type = *exp;
 	if (exp->type->finish_match)
 		exp->type->finish_match(args, exp, imp);
+}
+
+static noinline int dma_buf_stop_match(struct dma_buf_match_args *args,
+				       const struct dma_buf_mapping_match *exp,
+				       const struct dma_buf_mapping_match *imp,
+				       int err)
+{
+	trace_dma_buf_match(args->dmabuf, exp, imp, "error", err);
+	return err;
 }
 
 /* The first request that fits this offer */
@@ -222,9 +247,10 @@ static int dma_buf_match_offer(struct dma_buf_match_args *args,
 		ret = dma_buf_match_pair(args->dmabuf, exp, imp);
 		if (ret == -EOPNOTSUPP)
 			continue;
-		if (!ret)
-			dma_buf_finish_match(args, exp, imp);
-		return ret;
+		if (ret)
+			return dma_buf_stop_match(args, exp, imp, ret);
+		dma_buf_finish_match(args, exp, imp);
+		return 0;
 	}
 	return -EOPNOTSUPP;
 }

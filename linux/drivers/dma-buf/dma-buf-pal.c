@@ -246,6 +246,24 @@ __dma_buf_pal_map(struct dma_buf_attachment *attach,
 	return list;
 }
 
+static noinline void
+dma_buf_pal_trace_map(const struct dma_buf_attachment *attach,
+		      const struct dma_buf_phys_list *list)
+{
+	trace_dma_buf_map(attach, IS_ERR(list) ? 0 : list->count, "none",
+			  PTR_ERR_OR_ZERO(list));
+}
+
+/* A call in the last place has no registers to save */
+static noinline void
+dma_buf_pal_unmap_traced(struct dma_buf_attachment *attach,
+			 const struct dma_buf_mapping_pal_exp_ops *ops,
+			 struct dma_buf_phys_list *list)
+{
+	trace_dma_buf_unmap(attach, list->count, "none", 0);
+	ops->unmap_phys(attach, list);
+}
+
 /**
  * dma_buf_pal_map_phys - get the physical addresses of a buffer
  * @attach:	[in]	attachment of the PAL type
@@ -278,8 +296,7 @@ dma_buf_pal_map_phys(struct dma_buf_attachment *attach)
 
 	list = __dma_buf_pal_map(attach, ops);
 	if (trace_dma_buf_map_enabled())
-		trace_dma_buf_map(attach, IS_ERR(list) ? 0 : list->count,
-				  "none", PTR_ERR_OR_ZERO(list));
+		dma_buf_pal_trace_map(attach, list);
 	return list;
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_map_phys, PAL_IMPORTERS);
@@ -308,7 +325,9 @@ void dma_buf_pal_unmap_phys(struct dma_buf_attachment *attach,
 	if (WARN_ON(!ops))
 		return;
 
-	trace_dma_buf_unmap(attach, list->count, "none", 0);
-	ops->unmap_phys(attach, list);
+	if (trace_dma_buf_unmap_enabled())
+		dma_buf_pal_unmap_traced(attach, ops, list);
+	else
+		ops->unmap_phys(attach, list);
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_unmap_phys, PAL_IMPORTERS);

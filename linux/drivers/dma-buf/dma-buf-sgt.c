@@ -294,24 +294,15 @@ static int dma_buf_sgt_wait(struct dma_buf_attachment *attach)
 	return ret < 0 ? ret : 0;
 }
 
-static void dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
-				  const struct sg_table *sgt)
+static noinline void
+dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
+		      const struct sg_table *sgt)
 {
-	if (!trace_dma_buf_map_enabled())
-		return;
 	if (IS_ERR(sgt))
 		trace_dma_buf_map(attach, 0, "none", PTR_ERR(sgt));
 	else
 		trace_dma_buf_map(attach, sgt->nents,
 				  dma_buf_sgt_route_name(attach), 0);
-}
-
-static void dma_buf_sgt_trace_unmap(const struct dma_buf_attachment *attach,
-				    const struct sg_table *sgt)
-{
-	if (trace_dma_buf_unmap_enabled())
-		trace_dma_buf_unmap(attach, sgt->nents,
-				    dma_buf_sgt_route_name(attach), 0);
 }
 
 /* Map, wait, and hide what the importer must not see */
@@ -393,7 +384,8 @@ struct sg_table *dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
 	sgt = dma_buf_sgt_pin_and_map(attach, ops, dir);
 	if (!IS_ERR(sgt))
 		dma_buf_sgt_check_aligned(sgt);
-	dma_buf_sgt_trace_map(attach, sgt);
+	if (trace_dma_buf_map_enabled())
+		dma_buf_sgt_trace_map(attach, sgt);
 	return sgt;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_map_attachment, "DMA_BUF");
@@ -426,6 +418,26 @@ dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_map_attachment_unlocked, "DMA_BUF");
 
+static __always_inline void
+dma_buf_sgt_unmap(struct dma_buf_attachment *attach,
+		  const struct dma_buf_mapping_sgt_exp_ops *ops,
+		  struct sg_table *sgt, enum dma_data_direction dir)
+{
+	ops->unmap_dma_buf(attach, dma_buf_sgt_unwrap(sgt), dir);
+	dma_buf_sgt_unpin(attach);
+}
+
+/* A call in the last place has no registers to save */
+static noinline void
+dma_buf_sgt_unmap_traced(struct dma_buf_attachment *attach,
+			 const struct dma_buf_mapping_sgt_exp_ops *ops,
+			 struct sg_table *sgt, enum dma_data_direction dir)
+{
+	trace_dma_buf_unmap(attach, sgt->nents, dma_buf_sgt_route_name(attach),
+			    0);
+	dma_buf_sgt_unmap(attach, ops, sgt, dir);
+}
+
 /**
  * dma_buf_sgt_unmap_attachment - give back a mapping of the buffer
  * @attach:	[in]	attachment of the SGT type
@@ -451,9 +463,10 @@ void dma_buf_sgt_unmap_attachment(struct dma_buf_attachment *attach,
 	if (WARN_ON(!ops))
 		return;
 
-	dma_buf_sgt_trace_unmap(attach, sgt);
-	ops->unmap_dma_buf(attach, dma_buf_sgt_unwrap(sgt), dir);
-	dma_buf_sgt_unpin(attach);
+	if (trace_dma_buf_unmap_enabled())
+		dma_buf_sgt_unmap_traced(attach, ops, sgt, dir);
+	else
+		dma_buf_sgt_unmap(attach, ops, sgt, dir);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_unmap_attachment, "DMA_BUF");
 
