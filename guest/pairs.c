@@ -9,34 +9,19 @@
  * the host, which compares kernels.
  */
 #include "channel.h"
+#include "dmabufs.h"
 #include "vfio.h"
 
-#include <drm/drm.h>
-#include <drm/drm_mode.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <glob.h>
-#include <linux/dma-heap.h>
-#include <linux/io_uring.h>
-#include <linux/udmabuf.h>
-#include <linux/vfio.h>
-#include <linux/videodev2.h>
-#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/klog.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define TRACING "/sys/kernel/tracing"
-#define SIZE (1UL << 20)
-#define SOME_IOVA 0x4000000UL
 
 static char reason[600];
 
@@ -49,13 +34,6 @@ void fail(const char *fmt, ...)
 	va_end(args);
 	say("fail %s", reason);
 	_exit(0);
-}
-
-static int check(int ret, const char *what)
-{
-	if (ret < 0)
-		fail("%s: %s", what, err(errno));
-	return ret;
 }
 
 /* ---- what was called ---- */
@@ -80,16 +58,6 @@ static const struct probe {
 };
 
 #define PROBES (sizeof(probes) / sizeof(probes[0]))
-
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
 
 static void probes_add(void)
 {
@@ -145,332 +113,6 @@ static bool was_called(const char *name)
 	return false;
 }
 
-/* ---- exporters: each gives the fd of a DMA-buf ---- */
-
-static int heap(const char *name)
-{
-	struct dma_heap_allocation_data alloc = {
-		.len = SIZE, .fd_flags = O_RDWR | O_CLOEXEC,
-	};
-	char path[100];
-	int fd;
-
-	snprintf(path, sizeof(path), "/dev/dma_heap/%s", name);
-	fd = check(open(path, O_RDWR | O_CLOEXEC), path);
-	check(ioctl(fd, DMA_HEAP_IOCTL_ALLOC, &alloc), path);
-	return alloc.fd;
-}
-
-static int export_system(void)
-{
-	return heap("system");
-}
-
-static int export_cma(void)
-{
-	return heap("default_cma_region");
-}
-
-static int export_udmabuf(void)
-{
-	struct udmabuf_create create = { .size = SIZE };
-	int fd = check(open("/dev/udmabuf", O_RDWR | O_CLOEXEC), "udmabuf");
-
-	create.memfd = check(memfd_create("pairs", MFD_ALLOW_SEALING), "memfd");
-	check(ftruncate(create.memfd, SIZE), "ftruncate");
-	check(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK), "seal");
-	return check(ioctl(fd, UDMABUF_CREATE, &create), "UDMABUF_CREATE");
-}
-
-/* The DRM card of a driver. */
-static int card(const char *driver)
-{
-	for (int i = 0; i < 8; i++) {
-		char path[40], name[40] = "";
-		struct drm_version version = {
-			.name = name, .name_len = sizeof(name) - 1,
-		};
-		int fd;
-
-		snprintf(path, sizeof(path), "/dev/dri/card%d", i);
-		fd = open(path, O_RDWR | O_CLOEXEC);
-		if (fd < 0)
-			continue;
-		if (!ioctl(fd, DRM_IOCTL_VERSION, &version) &&
-		    !strcmp(name, driver))
-			return fd;
-		close(fd);
-	}
-	fail("no DRM card with driver %s", driver);
-}
-
-static int dumb(const char *driver)
-{
-	struct drm_mode_create_dumb create = {
-		.width = 512, .height = 512, .bpp = 32,
-	};
-	struct drm_prime_handle prime = { .flags = DRM_CLOEXEC | DRM_RDWR };
-	int fd = card(driver);
-
-	check(ioctl(fd, DRM_IOCTL_MODE_CREATE_DUMB, &create), "dumb buffer");
-	prime.handle = create.handle;
-	check(ioctl(fd, DRM_IOCTL_PRIME_HANDLE_TO_FD, &prime), "PRIME export");
-	return prime.fd;
-}
-
-static int export_vgem(void)
-{
-	return dumb("vgem");
-}
-
-static int export_virtio_gpu(void)
-{
-	return dumb("virtio_gpu");
-}
-
-static int vfio(const struct range *ranges, int count)
-{
-	static struct pdev dev;
-	char bdf[2][16];
-
-	if (pci_find(ID_IVSHMEM, bdf, 2) < 1)
-		fail("no ivshmem device");
-	pci_bind_vfio(bdf[0]);
-	pdev_open(&dev, bdf[0], 2, iommufd_open());
-	return check(pdev_export(&dev, ranges, count), "vfio export");
-}
-
-static int export_vfio(void)
-{
-	static const struct range whole = { .len = SIZE };
-
-	return vfio(&whole, 1);
-}
-
-static int export_vfio_three(void)
-{
-	static const struct range three[] = {
-		{ .offset = 2 * SIZE, .len = SIZE / 4 },
-		{ .offset = 0, .len = SIZE / 2 },
-		{ .offset = SIZE, .len = SIZE / 4 },
-	};
-
-	return vfio(three, 3);
-}
-
-/* vivid's capture node: instance 0 is on vb2-vmalloc, 1 on vb2-dma-contig. */
-static int vivid(int instance)
-{
-	char want[40];
-
-	snprintf(want, sizeof(want), "platform:vivid-%03d", instance);
-	for (int i = 0; i < 32; i++) {
-		struct v4l2_capability cap;
-		char path[40];
-		int fd;
-
-		snprintf(path, sizeof(path), "/dev/video%d", i);
-		fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-		if (fd < 0)
-			continue;
-		if (!ioctl(fd, VIDIOC_QUERYCAP, &cap) &&
-		    !strcmp((char *)cap.bus_info, want) &&
-		    cap.device_caps & V4L2_CAP_VIDEO_CAPTURE)
-			return fd;
-		close(fd);
-	}
-	fail("no capture node of %s", want);
-}
-
-static void vivid_buffers(int fd, int memory)
-{
-	struct v4l2_requestbuffers req = {
-		.count = 1, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.memory = memory,
-	};
-
-	check(ioctl(fd, VIDIOC_REQBUFS, &req), "REQBUFS");
-}
-
-static int vivid_export(int instance)
-{
-	struct v4l2_exportbuffer exp = {
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .flags = O_CLOEXEC | O_RDWR,
-	};
-	int fd = vivid(instance);
-
-	vivid_buffers(fd, V4L2_MEMORY_MMAP);
-	check(ioctl(fd, VIDIOC_EXPBUF, &exp), "EXPBUF");
-	return exp.fd;
-}
-
-static int export_vb2_vmalloc(void)
-{
-	return vivid_export(0);
-}
-
-static int export_vb2_contig(void)
-{
-	return vivid_export(1);
-}
-
-#define MBOCHS "/sys/devices/virtual/mbochs/mbochs"
-#define MBOCHS_UUID "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
-#define MBOCHS_VBE 0x500	/* in BAR 2 */
-#define DRM_PLANE_TYPE_PRIMARY 1	/* not in the UAPI headers */
-
-static uint64_t region(int fd, int index)
-{
-	struct vfio_region_info info = { .argsz = sizeof(info), .index = index };
-
-	check(ioctl(fd, VFIO_DEVICE_GET_REGION_INFO, &info), "region");
-	return info.offset;
-}
-
-/* The display shows what the guest of a VMM would have set: 640x400. */
-static void mbochs_mode(int fd)
-{
-	static const uint16_t vbe[][2] = {
-		{ 1, 640 }, { 2, 400 }, { 3, 32 }, { 6, 640 }, { 7, 400 },
-		{ 4, 0x41 },
-	};
-	uint64_t base = region(fd, VFIO_PCI_BAR2_REGION_INDEX);
-	uint64_t config = region(fd, VFIO_PCI_CONFIG_REGION_INDEX);
-	uint16_t memory = 2;
-
-	check(pwrite(fd, &memory, 2, config + 4), "PCI_COMMAND");
-	for (size_t i = 0; i < sizeof(vbe) / sizeof(vbe[0]); i++)
-		check(pwrite(fd, &vbe[i][1], 2, base + MBOCHS_VBE + vbe[i][0] * 2),
-		      "VBE register");
-}
-
-static int mbochs_open(void)
-{
-	struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
-	glob_t found = { 0 };
-	char path[200];
-	int fd;
-
-	put(MBOCHS "/mdev_supported_types/mbochs-small/create", MBOCHS_UUID);
-	if (glob(MBOCHS "/" MBOCHS_UUID "/vfio-dev/vfio*", 0, NULL, &found))
-		fail("no mbochs device");
-	snprintf(path, sizeof(path), "/dev/vfio/devices%s",
-		 strrchr(found.gl_pathv[0], '/'));
-	fd = check(open(path, O_RDWR | O_CLOEXEC), path);
-	bind.iommufd = iommufd_open();
-	check(ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &bind), "bind mbochs");
-	return fd;
-}
-
-static int export_mbochs(void)
-{
-	struct vfio_device_gfx_plane_info plane = {
-		.argsz = sizeof(plane),
-		.flags = VFIO_GFX_PLANE_TYPE_DMABUF,
-		.drm_plane_type = DRM_PLANE_TYPE_PRIMARY,
-	};
-	int fd = mbochs_open();
-
-	mbochs_mode(fd);
-	/* The first query makes the buffer, forgets it, and says ENOMEM */
-	ioctl(fd, VFIO_DEVICE_QUERY_GFX_PLANE, &plane);
-	check(ioctl(fd, VFIO_DEVICE_QUERY_GFX_PLANE, &plane), "gfx plane");
-	return check(ioctl(fd, VFIO_DEVICE_GET_GFX_DMABUF, &plane.dmabuf_id),
-		     "gfx dmabuf");
-}
-
-/* ---- importers: 0 or -errno ---- */
-
-static uint64_t size_of(int dmabuf)
-{
-	return check(lseek(dmabuf, 0, SEEK_END), "size of the DMA-buf");
-}
-
-static int import_iommufd(int dmabuf)
-{
-	static struct pdev edu;
-	int iommufd = iommufd_open();
-	uint32_t ioas = ioas_new(iommufd);
-	struct range all = { .len = size_of(dmabuf) };
-	char bdf[2][16];
-
-	if (pci_find(ID_EDU, bdf, 2) < 1)
-		fail("no edu device");
-	pci_bind_vfio(bdf[0]);
-	pdev_open(&edu, bdf[0], 0, iommufd);
-	pdev_attach(&edu, ioas);
-	return ioas_map_fd(iommufd, ioas, dmabuf, &all, SOME_IOVA, true);
-}
-
-static int prime_import(const char *driver, int dmabuf)
-{
-	struct drm_prime_handle prime = { .fd = dmabuf };
-
-	return ioctl(card(driver), DRM_IOCTL_PRIME_FD_TO_HANDLE, &prime) ?
-	       -errno : 0;
-}
-
-static int import_virtio_gpu(int dmabuf)
-{
-	return prime_import("virtio_gpu", dmabuf);
-}
-
-static int import_vgem(int dmabuf)
-{
-	return prime_import("vgem", dmabuf);
-}
-
-static int vivid_import(int instance, int dmabuf)
-{
-	struct v4l2_buffer buf = {
-		.type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-		.memory = V4L2_MEMORY_DMABUF, .m.fd = dmabuf,
-	};
-	int fd = vivid(instance);
-
-	vivid_buffers(fd, V4L2_MEMORY_DMABUF);
-	return ioctl(fd, VIDIOC_QBUF, &buf) ? -errno : 0;
-}
-
-static int import_vb2_vmalloc(int dmabuf)
-{
-	return vivid_import(0, dmabuf);
-}
-
-static int import_vb2_contig(int dmabuf)
-{
-	return vivid_import(1, dmabuf);
-}
-
-/* The ring that a network card would put packets into; e1000e then declines. */
-static int import_zcrx(int dmabuf)
-{
-	struct io_uring_params params = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_CQE32 |
-			 IORING_SETUP_DEFER_TASKRUN,
-	};
-	struct io_uring_zcrx_area_reg area = {
-		.len = size_of(dmabuf), .flags = IORING_ZCRX_AREA_DMABUF,
-		.dmabuf_fd = dmabuf,
-	};
-	struct io_uring_region_desc refill = {
-		.size = 2 * PAGE, .flags = IORING_MEM_REGION_TYPE_USER,
-	};
-	struct io_uring_zcrx_ifq_reg reg = {
-		.if_idx = if_nametoindex("eth0"), .rq_entries = 64,
-		.area_ptr = (uintptr_t)&area, .region_ptr = (uintptr_t)&refill,
-	};
-	int ring = check(syscall(__NR_io_uring_setup, 8, &params), "io_uring");
-	void *mem = mmap(NULL, refill.size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-
-	if (mem == MAP_FAILED || !reg.if_idx)
-		fail("no memory, or no eth0");
-	refill.user_addr = (uintptr_t)mem;
-	return syscall(__NR_io_uring_register, ring, IORING_REGISTER_ZCRX_IFQ,
-		       &reg, 1) ? -errno : 0;
-}
-
 /* ---- i915, which has an exporter and importers of its own ---- */
 
 static int count_in(const char *text, const char *what)
@@ -504,28 +146,6 @@ static void i915_selftests(void)
 }
 
 /* ---- the table ---- */
-
-static const struct exporter_row {
-	const char *name;
-	int (*export)(void);
-} exporters[] = {
-	{ "system-heap", export_system }, { "cma-heap", export_cma },
-	{ "udmabuf", export_udmabuf }, { "vgem", export_vgem },
-	{ "virtio-gpu", export_virtio_gpu }, { "vfio-pci", export_vfio },
-	{ "vfio-pci-x3", export_vfio_three },
-	{ "vb2-vmalloc", export_vb2_vmalloc },
-	{ "vb2-dma-contig", export_vb2_contig }, { "mbochs", export_mbochs },
-};
-
-static const struct importer_row {
-	const char *name;
-	int (*import)(int dmabuf);
-} importers[] = {
-	{ "iommufd", import_iommufd }, { "virtio-gpu", import_virtio_gpu },
-	{ "zcrx", import_zcrx }, { "vgem", import_vgem },
-	{ "vb2-vmalloc", import_vb2_vmalloc },
-	{ "vb2-dma-contig", import_vb2_contig },
-};
 
 static void outcome(int ret)
 {
@@ -573,8 +193,8 @@ int main(void)
 	cmdline_get("pairs.only", only, sizeof(only));
 	probes_add();
 	i915_selftests();
-	for (size_t e = 0; e < sizeof(exporters) / sizeof(exporters[0]); e++) {
-		for (size_t i = 0; i < sizeof(importers) / sizeof(importers[0]); i++) {
+	for (size_t e = 0; exporters[e].name; e++) {
+		for (size_t i = 0; importers[i].name; i++) {
 			char name[64];
 
 			snprintf(name, sizeof(name), "%s>%s", exporters[e].name,

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every exporter and importer of DMA-bufs that runs in QEMU. What goes wrong
+ * before the buffer is imported ends the row, see fail() in vfio.h.
+ */
+#ifndef GUEST_DMABUFS_H
+#define GUEST_DMABUFS_H
+
+struct pdev;
+
+/* An export gives the fd of a DMA-buf, an import 0 or -errno. */
+struct exporter_row {
+	const char *name;
+	int (*export)(void);
+};
+
+struct importer_row {
+	const char *name;
+	int (*import)(int dmabuf);
+};
+
+/* Both end with a row that has no name. */
+extern const struct exporter_row exporters[];
+extern const struct importer_row importers[];
+
+int export_system(void);
+int export_vfio(void);
+int import_iommufd(int dmabuf);
+int import_virtio_gpu(int dmabuf);
+int import_zcrx(int dmabuf);
+
+/* The device whose BAR export_vfio() has exported. */
+extern struct pdev vfio_exporter;
+
+/* Writes a line to a file of sysfs or tracefs: 0 or -errno. */
+int put(const char *path, const char *text);
+
+#endif
