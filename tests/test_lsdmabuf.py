@@ -30,7 +30,8 @@ int main(int argc, char **argv)
 {
 	char name[64], importer[64], offer[64], request[64], converter[64], verdict[64];
 	struct event event = {
-		.name = name, .comm = "qemu", .exporter = "vfio_pci", .importer = importer,
+		.name = name, .comm = "qemu", .exporter = "vfio_pci", .provider = "0000:00:09.0",
+		.importer = importer,
 		.offer = offer, .request = request, .converter = converter,
 		.verdict = verdict, .attach = 1,
 	};
@@ -98,9 +99,9 @@ class Sentences(unittest.TestCase):
 
     def test_each_verdict_of_the_core(self):
         for verdict, start in (
-                ("importer-refuses-p2p", "the buffer is memory of a PCI device, and this importer does"),
-                ("host-bridge-not-whitelisted", "the host bridge between the importer and the PCI"),
-                ("p2p-distance", "the buffer is memory of a PCI device, and this importer, being")):
+                ("importer-refuses-p2p", "the buffer is memory of 0000:00:09.0, and this importer does"),
+                ("host-bridge-not-whitelisted", "the host bridge between the importer and 0000:00:09.0, which"),
+                ("p2p-distance", "the buffer is memory of 0000:00:09.0, and this importer, being")):
             said = self.one(match("no-common-type", "PAL"),
                             match(verdict, converter="PAL->SGT"), end())
             self.assertTrue(said.startswith(start), said)
@@ -108,6 +109,7 @@ class Sentences(unittest.TestCase):
 
     def test_each_verdict_of_an_exporter(self):
         for verdict, err, start in (
+                ("no-offer", EOPNOTSUPP, "the exporter has nothing to offer"),
                 ("revoked", ENODEV, "the exporter has taken the memory back; "),
                 ("not-revocable", EOPNOTSUPP, "the exporter may have to take the memory back"),
                 ("p2p-distance", EINVAL, "pci_p2pdma knows no peer-to-peer path from the importer")):

@@ -250,17 +250,22 @@ def need_udmabuf():
                       "run 'touch /dev/udmabuf' as root") from None
 
 
-def live_devices(switch):
-    """A GPU that imports, and a network card; the GPU next to the exporter."""
+SWITCH = ["-device", "pcie-root-port,id=switch_port,chassis=2,slot=2",
+          "-device", "x3130-upstream,id=up,bus=switch_port",
+          "-device", "xio3130-downstream,id=down0,bus=up,chassis=3,slot=3",
+          "-device", "xio3130-downstream,id=down1,bus=up,chassis=4,slot=4"]
+
+
+def importers(words):
+    """A GPU and a network card for the larger kernel, edus for the others. Next to
+    the exporter, below a switch, there is room for one device."""
+    bus = "down0" if "switch" in words else "pcie.0"
+    edus = ["-device", "edu"] * EDUS
+    if "live" not in words:
+        return edus if bus == "pcie.0" else ["-device", f"edu,bus={bus}"]
     need_udmabuf()
-    bus = "down0" if switch else "pcie.0"
-    ports = ["-device", "pcie-root-port,id=switch_port,chassis=2,slot=2",
-             "-device", "x3130-upstream,id=up,bus=switch_port",
-             "-device", "xio3130-downstream,id=down0,bus=up,chassis=3,slot=3",
-             "-device", "xio3130-downstream,id=down1,bus=up,chassis=4,slot=4"]
-    return (ports if switch else []) + [
-        "-device", f"virtio-gpu-pci,blob=on,iommu_platform=on,disable-legacy=on,bus={bus}",
-        "-device", "e1000e"]
+    return ["-device", f"virtio-gpu-pci,blob=on,iommu_platform=on,disable-legacy=on,bus={bus}",
+            "-device", "e1000e", *edus]
 
 
 def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
@@ -279,7 +284,7 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
                         "-icount", f"shift={0 if 'count' in words else 3},sleep=off"]
     devices = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
     # First, so that what is below a switch has the lowest bus numbers.
-    devices += live_devices("switch" in words) if "live" in words else []
+    devices += (SWITCH if "switch" in words else []) + importers(words)
     devices += ["-device", "pcie-root-port,id=root_port,chassis=1,slot=1"]
     memory = []
     if "live" in words:
@@ -290,7 +295,6 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
             "-object", f"memory-backend-file,id=bar{index},size={BAR_SIZE},"
                        f"share=on,mem-path={escaped(path)}",
             "-device", f"ivshmem-plain,memdev=bar{index},bus={bus}"]
-    devices += ["-device", "edu"] * EDUS
     return [qemu, "-M", "q35,kernel-irqchip=split", *memory,
             "-cpu", words.get("cpu", "qemu64"),
             "-smp", str(smp), "-m", mem, *time_options,

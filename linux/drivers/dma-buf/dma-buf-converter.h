@@ -57,7 +57,8 @@ dma_buf_converter_of(const struct dma_buf_attachment *attach);
 int dma_buf_converters_show(struct seq_file *s, void *unused);
 const char *dma_buf_converter_name(const struct dma_buf_mapping_exp_ops *ops);
 const char *dma_buf_attach_type_name(const struct dma_buf_attachment *attach);
-const char *dma_buf_match_importer(const struct dma_buf_mapping_match *imp);
+const char *
+dma_buf_match_device_name(const struct dma_buf_mapping_match *match);
 void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name);
 
 struct dma_buf_phys_list *

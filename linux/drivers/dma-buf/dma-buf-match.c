@@ -97,17 +97,18 @@ const char *dma_buf_attach_type_name(const struct dma_buf_attachment *attach)
 }
 
 static struct device *
-dma_buf_importing_device(const struct dma_buf_mapping_match *match)
+dma_buf_match_device(const struct dma_buf_mapping_match *match)
 {
-	if (!match->type || !match->type->importing_device)
+	if (!match->type || !match->type->device)
 		return NULL;
-	return match->type->importing_device(match);
+	return match->type->device(match);
 }
 
-/* For people: the device that a request is for */
-const char *dma_buf_match_importer(const struct dma_buf_mapping_match *imp)
+/* For people: the device that an offer or a request is about */
+const char *
+dma_buf_match_device_name(const struct dma_buf_mapping_match *match)
 {
-	struct device *dev = dma_buf_importing_device(imp);
+	struct device *dev = dma_buf_match_device(match);
 
 	return dev ? dev_name(dev) : "none";
 }
@@ -118,7 +119,7 @@ const char *dma_buf_match_importer(const struct dma_buf_mapping_match *imp)
  */
 void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name)
 {
-	struct device *dev = dma_buf_importing_device(&attach->map_type);
+	struct device *dev = dma_buf_match_device(&attach->map_type);
 	const struct dma_buf_attach_ops *ops = attach->importer_ops;
 	const size_t size = DMA_BUF_IMPORTER_NAME_LEN;
 
@@ -311,6 +312,9 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 
 	lockdep_assert_not_held(&args->dmabuf->resv->lock.base);
 
+	if (!exp_len)
+		return dma_buf_attach_refuse(args->attach, "no-offer",
+					     -EOPNOTSUPP);
 	for (i = 0; i < exp_len; i++) {
 		ret = dma_buf_match_offer(args, &exp[i]);
 		if (ret != -EOPNOTSUPP)

@@ -85,10 +85,15 @@ static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,
 		imp->sgt_data.importer_accepts_p2p;
 }
 
+/* An offer knows the one, a request the other, a match both: the importer */
 static struct device *
-dma_buf_sgt_importing_device(const struct dma_buf_mapping_match *match)
+dma_buf_sgt_device(const struct dma_buf_mapping_match *match)
 {
-	return match->sgt_data.importing_dma_device;
+	struct pci_dev *provider = match->sgt_data.exporting_p2p_device;
+
+	if (match->sgt_data.importing_dma_device)
+		return match->sgt_data.importing_dma_device;
+	return provider ? &provider->dev : NULL;
 }
 
 /* For people: how the last mapping went */
@@ -124,7 +129,7 @@ const struct dma_buf_mapping_type dma_buf_mapping_sgt_type = {
 	.owner = THIS_MODULE,
 	.match = dma_buf_sgt_match,
 	.finish_match = dma_buf_sgt_finish_match,
-	.importing_device = dma_buf_sgt_importing_device,
+	.device = dma_buf_sgt_device,
 	.debugfs_dump = dma_buf_sgt_debugfs_dump,
 };
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_sgt_type, "DMA_BUF");

@@ -105,14 +105,16 @@ struct dma_buf_mapping_type {
 			     const struct dma_buf_mapping_match *imp);
 
 	/**
-	 * @importing_device:
+	 * @device:
 	 *
-	 * Says which device a request of this type, or the match that was made
-	 * from it, is for. Called in any context. This callback is optional;
-	 * without it, or if it returns NULL, the importer goes by the function
-	 * that is its &dma_buf_attach_ops.invalidate_mappings.
+	 * Says, for debugfs and trace events, which device has the memory that
+	 * an offer of this type is about, or which device a request, or the
+	 * match that was made from it, is for. Called in any context. This
+	 * callback is optional; without it, or if it returns NULL, the importer
+	 * goes by the function that is its
+	 * &dma_buf_attach_ops.invalidate_mappings.
 	 */
-	struct device *(*importing_device)(const struct dma_buf_mapping_match *match);
+	struct device *(*device)(const struct dma_buf_mapping_match *match);
 
 	/**
 	 * @debugfs_dump:

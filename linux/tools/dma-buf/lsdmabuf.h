@@ -79,6 +79,8 @@ struct event {
 	unsigned long long attach;
 	unsigned long long ino;
 	const char *exporter;
+	/* The device that has the memory, "none" where no type says so */
+	const char *provider;
 	const char *importer;
 	/* Of an attachment both are the type that was picked */
 	const char *offer;

@@ -23,6 +23,8 @@ struct pair {
 	struct pair *next;
 	/* Said by the exporter, not by a type */
 	bool exporter;
+	/* The device that has the memory */
+	char *provider;
 	char *importer;
 	char *offer;
 	char *request;
@@ -55,7 +57,10 @@ static struct {
 	unsigned int count;
 } sentence;
 
-/* What follows "cannot import buffer 1 of vfio_pci: " */
+/*
+ * What follows "cannot import buffer 1 of vfio_pci: ", with @ for the device that
+ * has the memory
+ */
 static const struct reason {
 	const char *verdict;
 	bool exporter;
@@ -65,21 +70,21 @@ static const struct reason {
 	{
 		.verdict = "importer-refuses-p2p",
 		.cause =
-			"the buffer is memory of a PCI device, and this importer does not accept peer-to-peer",
+			"the buffer is memory of @, and this importer does not accept peer-to-peer",
 		.change =
 			"use an importer that does (its driver sets allow_peer2peer), or copy the data to a buffer in RAM",
 	},
 	{
 		.verdict = "host-bridge-not-whitelisted",
 		.cause =
-			"the host bridge between the importer and the PCI device that has the memory is not known to forward peer-to-peer",
+			"the host bridge between the importer and @, which has the memory, is not known to forward peer-to-peer",
 		.change =
 			"put both below one PCIe switch, or use a machine whose host bridge or CPU is in pci_p2pdma's whitelist",
 	},
 	{
 		.verdict = "p2p-distance",
 		.cause =
-			"the buffer is memory of a PCI device, and this importer, being none, has no peer-to-peer path to it",
+			"the buffer is memory of @, and this importer, being no PCI device, has no peer-to-peer path to it",
 		.change =
 			"use an importer that is a PCI device, or copy the data to a buffer in RAM",
 	},
@@ -98,6 +103,13 @@ static const struct reason {
 			"the exporter may have to take the memory back, and this importer cannot unmap when told to",
 		.change =
 			"use an importer that can (its driver has invalidate_mappings)",
+	},
+	{
+		.verdict = "no-offer",
+		.exporter = true,
+		.cause = "the exporter has nothing to offer to this importer",
+		.change =
+			"use another importer, or a buffer of another exporter",
 	},
 	{
 		.verdict = "revoked",
@@ -137,6 +149,7 @@ static struct attempt *attempt_of(int pid)
 
 static void pair_free(struct pair *pair)
 {
+	free(pair->provider);
 	free(pair->importer);
 	free(pair->offer);
 	free(pair->request);
@@ -164,6 +177,7 @@ static void attempt_add(struct attempt *attempt, const struct event *event,
 	struct pair *pair = zalloc(sizeof(*pair));
 
 	pair->exporter = exporter;
+	pair->provider = copy(event->provider);
 	pair->importer = copy(event->importer);
 	pair->offer = copy(event->offer);
 	pair->request = copy(event->request);
@@ -274,12 +288,24 @@ static void tell_word(const struct pair *pair, FILE *out)
 			pair->offer, pair->verdict, pair->offer);
 }
 
+static void tell_reason(const struct reason *reason, const char *provider,
+			FILE *out)
+{
+	const char *at = strchrnul(reason->cause, '@');
+
+	fprintf(out, "%.*s", (int)(at - reason->cause), reason->cause);
+	if (*at)
+		fprintf(out, "%s%s", is_none(provider) ? "a device" : provider,
+			at + 1);
+	fprintf(out, "; %s.", reason->change);
+}
+
 static void tell_pair(const struct pair *pair, FILE *out)
 {
 	const struct reason *reason = reason_of(pair);
 
 	if (reason)
-		fprintf(out, "%s; %s.", reason->cause, reason->change);
+		tell_reason(reason, pair->provider, out);
 	else
 		tell_word(pair, out);
 }

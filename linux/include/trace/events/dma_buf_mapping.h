@@ -25,7 +25,8 @@ TRACE_EVENT(dma_buf_match,
 	TP_STRUCT__entry(
 		__string(exp_name, dmabuf->exp_name)
 		__field(ino_t, ino)
-		__string(importer, dma_buf_match_importer(imp))
+		__string(provider, dma_buf_match_device_name(exp))
+		__string(importer, dma_buf_match_device_name(imp))
 		__string(offer, exp->type->name)
 		__string(request, imp->type->name)
 		__string(converter, dma_buf_converter_name(exp->exp_ops))
@@ -36,6 +37,7 @@ TRACE_EVENT(dma_buf_match,
 	TP_fast_assign(
 		__assign_str(exp_name);
 		__entry->ino = file_inode(dmabuf->file)->i_ino;
+		__assign_str(provider);
 		__assign_str(importer);
 		__assign_str(offer);
 		__assign_str(request);
@@ -44,10 +46,11 @@ TRACE_EVENT(dma_buf_match,
 		__entry->err = err;
 	),
 
-	TP_printk("exp_name=%s ino=%lu importer=%s offer=%s request=%s converter=%s verdict=%s err=%d",
+	TP_printk("exp_name=%s ino=%lu provider=%s importer=%s offer=%s request=%s converter=%s verdict=%s err=%d",
 		  __get_str(exp_name), (unsigned long)__entry->ino,
-		  __get_str(importer), __get_str(offer), __get_str(request),
-		  __get_str(converter), __get_str(verdict), __entry->err)
+		  __get_str(provider), __get_str(importer), __get_str(offer),
+		  __get_str(request), __get_str(converter), __get_str(verdict),
+		  __entry->err)
 );
 
 /* One attachment, with what was agreed on */

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests for the way from a list of physical addresses to a scatterlist
+ * between two real PCI devices, of which QEMU emulates the useless ones: ivshmem
+ * has a BAR with nothing behind it that could break, edu imports. Nothing is
+ * transferred.
+ *
+ * dmabuf_kunit.p2p_route=WORD says which way this machine must take, as the
+ * trace event dma_buf_map calls it, or "refused". dmabuf_kunit.faults=1 lets the
+ * n-th allocation fail, for each n; wants fault injection to be set up, so it is
+ * off when suites run by themselves.
+ */
+#include <kunit/test.h>
+#include <linux/dma-buf-mapping.h>
+#include <linux/dma-mapping.h>
+#include <linux/file.h>
+#include <linux/moduleparam.h>
+#include <linux/pci.h>
+#include <linux/pci-p2pdma.h>
+#include <linux/sched.h>
+#include <linux/string.h>
+
+static char *p2p_route = "";
+module_param(p2p_route, charp, 0444);
+MODULE_PARM_DESC(p2p_route, "the way that this machine must take");
+
+static bool faults;
+module_param(faults, bool, 0644);
+MODULE_PARM_DESC(faults, "let allocations fail, one at a time");
+
+/* One more than what a scatterlist entry can tell */
+#define BEYOND_ENTRY	(4UL * SZ_1G + PAGE_SIZE)
+
+struct bar {
+	struct dma_buf_pal_source source;
+	struct dma_buf *dmabuf;
+	struct pci_dev *exporter, *importer;
+	struct p2pdma_provider *provider;
+	void *group;
+};
+
+static void bar_release(struct dma_buf *dmabuf)
+{
+}
+
+static const struct dma_buf_ops bar_ops = {
+	.attach = dma_buf_pal_source_attach,
+	.match_mapping = dma_buf_pal_source_match,
+	.release = bar_release,
+};
+
+static void bar_free(void *data)
+{
+	struct bar *bar = data;
+
+	if (bar->dmabuf)
+		__fput_sync(bar->dmabuf->file);
+	if (bar->source.list)
+		dma_buf_pal_source_destroy(&bar->source);
+	/* A driver must find its device without anything that we left there */
+	if (bar->group)
+		devres_release_group(&bar->exporter->dev, bar->group);
+	pci_dev_put(bar->exporter);
+	pci_dev_put(bar->importer);
+}
+
+static struct bar *bar_find(struct kunit *test)
+{
+	struct bar *bar = kunit_kzalloc(test, sizeof(*bar), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, bar);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, bar_free, bar));
+	bar->exporter = pci_get_device(0x1af4, 0x1110, NULL);
+	bar->importer = pci_get_device(0x1234, 0x11e8, NULL);
+	if (!bar->exporter || !bar->importer)
+		kunit_skip(test, "needs QEMU's ivshmem and edu");
+	if (bar->exporter->dev.driver || bar->importer->dev.driver)
+		kunit_skip(test, "ivshmem or edu has a driver");
+	return bar;
+}
+
+static void bar_provide(struct kunit *test, struct bar *bar)
+{
+	struct device *dev = &bar->importer->dev;
+
+	bar->group = devres_open_group(&bar->exporter->dev, NULL, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bar->group);
+	KUNIT_ASSERT_EQ(test, 0, pcim_p2pdma_init(bar->exporter));
+	devres_close_group(&bar->exporter->dev, bar->group);
+	bar->provider = pcim_p2pdma_provider(bar->exporter, 2);
+	KUNIT_ASSERT_NOT_NULL(test, bar->provider);
+	KUNIT_ASSERT_EQ(test, 0, dma_set_mask(dev, DMA_BIT_MASK(64)));
+}
+
+/* Pages of the BAR with holes between them; or one range that is too long */
+static struct dma_buf_phys_list *bar_list(struct bar *bar, size_t count,
+					  size_t len)
+{
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(count);
+	size_t i;
+
+	if (!list)
+		return NULL;
+	for (i = 0; i < count; i++)
+		list->phys[i] = (struct phys_vec) {
+			.paddr = pci_resource_start(bar->exporter, 2) +
+				 2 * i * len,
+			.len = len,
+		};
+	return list;
+}
+
+static struct bar *bar_new(struct kunit *test, size_t count, size_t len)
+{
+	struct bar *bar = bar_find(test);
+	DEFINE_DMA_BUF_EXPORT_INFO(info);
+	struct dma_buf_phys_list *list;
+
+	bar_provide(test, bar);
+	list = bar_list(bar, count, len);
+	KUNIT_ASSERT_NOT_NULL(test, list);
+	bar->source.list = list;
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_buf_phys_list_seal(list, count * len,
+					       DMA_BUF_PHYS_MMIO, bar->provider));
+	dma_buf_pal_source_init(&bar->source, list);
+
+	info.ops = &bar_ops;
+	info.size = count * len;
+	info.priv = &bar->source;
+	bar->dmabuf = dma_buf_export(&info);
+	if (IS_ERR(bar->dmabuf))
+		bar->dmabuf = NULL;
+	KUNIT_ASSERT_NOT_NULL(test, bar->dmabuf);
+	return bar;
+}
+
+static void bar_invalidate(struct dma_buf_attachment *attach)
+{
+}
+
+static const struct dma_buf_attach_ops bar_importer_ops = {
+	.allow_peer2peer = true,
+	.invalidate_mappings = bar_invalidate,
+};
+
+static struct dma_buf_attachment *bar_attach(struct bar *bar)
+{
+	return dma_buf_sgt_dynamic_attach(bar->dmabuf, &bar->importer->dev,
+					  &bar_importer_ops, bar);
+}
+
+/* The attachment, NULL where this machine must refuse it and does */
+static struct dma_buf_attachment *bar_must_attach(struct kunit *test,
+						  struct bar *bar)
+{
+	struct dma_buf_attachment *attach = bar_attach(bar);
+
+	if (!strcmp(p2p_route, "refused")) {
+		KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR(attach));
+		return NULL;
+	}
+	if (!p2p_route[0] && IS_ERR(attach))
+		kunit_skip(test, "no way between ivshmem and edu");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	return attach;
+}
+
+static const char *route_of(const struct dma_buf_attachment *attach)
+{
+	switch (attach->map_type.sgt_data.p2p_route) {
+	case DMA_BUF_P2P_BUS_ADDRESS:
+		return "bus-address";
+	case DMA_BUF_P2P_HOST_BRIDGE_IOVA:
+		return "host-bridge-iova";
+	case DMA_BUF_P2P_HOST_BRIDGE_PHYS:
+		return "host-bridge-phys";
+	default:
+		return "none";
+	}
+}
+
+static bool is_one_piece(const struct dma_buf_attachment *attach)
+{
+	return attach->map_type.sgt_data.p2p_route ==
+	       DMA_BUF_P2P_HOST_BRIDGE_IOVA;
+}
+
+/* Every byte once: in one piece of IOVA, or range by range */
+static void check_sgt(struct kunit *test, struct bar *bar,
+		      struct dma_buf_attachment *attach, struct sg_table *sgt)
+{
+	struct dma_buf_phys_list *list = bar->source.list;
+	struct scatterlist *sgl;
+	size_t total = 0;
+	int i;
+
+	for_each_sgtable_dma_sg(sgt, sgl, i) {
+		if (is_one_piece(attach))
+			KUNIT_EXPECT_EQ(test, sg_dma_address(sgt->sgl) + total,
+					sg_dma_address(sgl));
+		else if (list->count > 1)
+			KUNIT_EXPECT_EQ(test, list->phys[i].paddr +
+					bar->provider->bus_offset,
+					sg_dma_address(sgl));
+		total += sg_dma_len(sgl);
+	}
+	KUNIT_EXPECT_EQ(test, bar->dmabuf->size, total);
+}
+
+static struct sg_table *bar_map(struct dma_buf_attachment *attach)
+{
+	return dma_buf_sgt_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+}
+
+static void bar_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt)
+{
+	dma_buf_sgt_unmap_attachment_unlocked(attach, sgt, DMA_BIDIRECTIONAL);
+}
+
+static void map_ranges(struct kunit *test, size_t count, size_t len)
+{
+	struct bar *bar = bar_new(test, count, len);
+	struct dma_buf_attachment *attach = bar_must_attach(test, bar);
+	struct sg_table *sgt;
+
+	if (!attach)
+		return;
+	/* Twice: what the first one leaves behind meets the second one */
+	for (int i = 0; i < 2; i++) {
+		sgt = bar_map(attach);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+		if (p2p_route[0])
+			KUNIT_EXPECT_STREQ(test, p2p_route, route_of(attach));
+		check_sgt(test, bar, attach, sgt);
+		bar_unmap(attach, sgt);
+	}
+	dma_buf_detach(bar->dmabuf, attach);
+}
+
+static void test_one_range(struct kunit *test)
+{
+	map_ranges(test, 1, PAGE_SIZE);
+}
+
+/* Stock Linux 7.3 links every range at offset 0: EADDRINUSE from the second on */
+static void test_three_ranges(struct kunit *test)
+{
+	map_ranges(test, 3, PAGE_SIZE);
+}
+
+static void test_64_ranges(struct kunit *test)
+{
+	map_ranges(test, 64, PAGE_SIZE);
+}
+
+static void test_beyond_one_entry(struct kunit *test)
+{
+	map_ranges(test, 1, BEYOND_ENTRY);
+}
+
+/* ---- Each allocation on the way fails once ---- */
+
+/* Attach, map, unmap, detach; the address tells whether an IOVA was left behind */
+static int whole_way(struct bar *bar, dma_addr_t *address)
+{
+	struct dma_buf_attachment *attach = bar_attach(bar);
+	struct sg_table *sgt;
+	int ret = 0;
+
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+
+	sgt = bar_map(attach);
+	if (IS_ERR(sgt)) {
+		ret = PTR_ERR(sgt);
+	} else {
+		*address = sg_dma_address(sgt->sgl);
+		bar_unmap(attach, sgt);
+	}
+	dma_buf_detach(bar->dmabuf, attach);
+	return ret;
+}
+
+#ifdef CONFIG_FAULT_INJECTION
+/* Returns true when there was no n-th allocation any more */
+static bool fail_once(struct bar *bar, unsigned int nth, int *ret)
+{
+	unsigned int left;
+	dma_addr_t unused;
+
+	current->fail_nth = nth;
+	*ret = whole_way(bar, &unused);
+	left = current->fail_nth;
+	current->fail_nth = 0;
+	return left;
+}
+#else
+static bool fail_once(struct bar *bar, unsigned int nth, int *ret)
+{
+	*ret = 0;
+	return true;
+}
+#endif
+
+static void sweep(struct kunit *test, size_t count, size_t len)
+{
+	struct bar *bar = bar_new(test, count, len);
+	unsigned int nth, failed = 0;
+	dma_addr_t first, address;
+	int ret;
+
+	if (!faults)
+		kunit_skip(test, "dmabuf_kunit.faults is off");
+	if (whole_way(bar, &first))
+		kunit_skip(test, "no way between ivshmem and edu");
+
+	for (nth = 1; !fail_once(bar, nth, &ret); nth++) {
+		KUNIT_ASSERT_LT(test, nth, 1000);
+		/* What has another way out, like an IOVA cache, may succeed */
+		KUNIT_EXPECT_TRUE(test, !ret || ret == -ENOMEM);
+		failed += !!ret;
+		KUNIT_EXPECT_EQ(test, 1, kref_read(&bar->source.kref));
+		KUNIT_EXPECT_TRUE(test, list_empty(&bar->dmabuf->attachments));
+		KUNIT_ASSERT_EQ(test, 0, whole_way(bar, &address));
+		KUNIT_EXPECT_EQ(test, first, address);
+	}
+	KUNIT_EXPECT_EQ(test, 0, ret);
+	KUNIT_EXPECT_GT(test, failed, 3);
+	kunit_info(test, "%u faults, %u of them failed the call", nth - 1,
+		   failed);
+}
+
+static void test_faults_one_range(struct kunit *test)
+{
+	sweep(test, 1, PAGE_SIZE);
+}
+
+static void test_faults_three_ranges(struct kunit *test)
+{
+	sweep(test, 3, PAGE_SIZE);
+}
+
+/* Enough that the scatterlist needs more than one page */
+static void test_faults_200_ranges(struct kunit *test)
+{
+	sweep(test, 200, PAGE_SIZE);
+}
+
+static void test_faults_beyond_one_entry(struct kunit *test)
+{
+	sweep(test, 1, BEYOND_ENTRY);
+}
+
+static struct kunit_case dma_buf_p2p_cases[] = {
+	KUNIT_CASE(test_one_range),
+	KUNIT_CASE(test_three_ranges),
+	KUNIT_CASE(test_64_ranges),
+	KUNIT_CASE(test_beyond_one_entry),
+	KUNIT_CASE(test_faults_one_range),
+	KUNIT_CASE(test_faults_three_ranges),
+	KUNIT_CASE(test_faults_200_ranges),
+	KUNIT_CASE(test_faults_beyond_one_entry),
+	{}
+};
+
+static struct kunit_suite dma_buf_p2p_suite = {
+	.name = "dma-buf-p2p",
+	.test_cases = dma_buf_p2p_cases,
+};
+
+kunit_test_suites(&dma_buf_p2p_suite);
