@@ -156,6 +156,16 @@ static int export_vfio_three(void)
 	return vfio(three, 3);
 }
 
+/* From the last page of the BAR to the first, every other one */
+static int export_vfio_64(void)
+{
+	struct range ranges[64];
+
+	for (int i = 0; i < 64; i++)
+		ranges[i] = (struct range){ (2 * (64 - i) - 1) * PAGE, PAGE };
+	return vfio(ranges, 64);
+}
+
 /* vivid's capture node: instance 0 is on vb2-vmalloc, 1 on vb2-dma-contig. */
 static int vivid(int instance)
 {
@@ -376,6 +386,7 @@ const struct exporter_row exporters[] = {
 	{ "udmabuf", export_udmabuf }, { "vgem", export_vgem },
 	{ "virtio-gpu", export_virtio_gpu }, { "vfio-pci", export_vfio },
 	{ "vfio-pci-x3", export_vfio_three },
+	{ "vfio-pci-x64", export_vfio_64 },
 	{ "vb2-vmalloc", export_vb2_vmalloc },
 	{ "vb2-dma-contig", export_vb2_contig }, { "mbochs", export_mbochs },
 	{},

@@ -232,9 +232,10 @@ static noinline int dma_buf_stop_match(struct dma_buf_match_args *args,
 	return err;
 }
 
-/* The first request that fits this offer */
-static int dma_buf_match_offer(struct dma_buf_match_args *args,
-			       const struct dma_buf_mapping_match *exp)
+/* The first request that fits this offer; inline, since attach runs through it */
+static __always_inline int
+dma_buf_match_offer(struct dma_buf_match_args *args,
+		    const struct dma_buf_mapping_match *exp)
 {
 	size_t i;
 	int ret;
@@ -274,6 +275,22 @@ static int dma_buf_match_converted(struct dma_buf_match_args *args,
 			ret = dma_buf_match_offer(args, &offer);
 		if (!ret)
 			args->attach->converted = exp->exp_ops;
+		if (ret != -EOPNOTSUPP)
+			return ret;
+	}
+	return -EOPNOTSUPP;
+}
+
+static noinline int
+dma_buf_match_all_converted(struct dma_buf_match_args *args,
+			    const struct dma_buf_mapping_match *exp,
+			    size_t exp_len)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < exp_len; i++) {
+		ret = dma_buf_match_converted(args, &exp[i]);
 		if (ret != -EOPNOTSUPP)
 			return ret;
 	}
@@ -320,11 +337,6 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 		if (ret != -EOPNOTSUPP)
 			return ret;
 	}
-	for (i = 0; i < exp_len; i++) {
-		ret = dma_buf_match_converted(args, &exp[i]);
-		if (ret != -EOPNOTSUPP)
-			return ret;
-	}
-	return -EOPNOTSUPP;
+	return dma_buf_match_all_converted(args, exp, exp_len);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_match_mapping, "DMA_BUF");

@@ -43,34 +43,42 @@ dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
 	return NULL;
 }
 
+/* Out of line, for memory that every importer reaches is what is usual */
+static noinline int
+dma_buf_sgt_match_p2p(struct dma_buf *dmabuf,
+		      const struct dma_buf_mapping_match *exp,
+		      const struct dma_buf_mapping_match *imp)
+{
+	struct pci_dev *pdev = exp->sgt_data.exporting_p2p_device;
+	const char *why;
+
+	if (WARN(exp->sgt_data.exporter_requires_p2p !=
+			 DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE,
+		 "dma-buf: bogus P2P requirement %u of exporter %s\n",
+		 exp->sgt_data.exporter_requires_p2p, dmabuf->exp_name))
+		return -EINVAL;
+	if (WARN_ON(!pdev))
+		return -EINVAL;
+
+	why = dma_buf_sgt_p2p_obstacle(pdev, imp);
+	return why ? dma_buf_match_refuse(dmabuf, exp, imp, why) : 0;
+}
+
 static int dma_buf_sgt_match(struct dma_buf *dmabuf,
 			     const struct dma_buf_mapping_match *exp,
 			     const struct dma_buf_mapping_match *imp)
 {
-	struct device *dev = imp->sgt_data.importing_dma_device;
-	struct pci_dev *pdev = exp->sgt_data.exporting_p2p_device;
-	const char *why;
-
-	if (WARN_ON(!dev || !exp->exp_ops))
+	if (WARN_ON(!imp->sgt_data.importing_dma_device || !exp->exp_ops))
 		return -EINVAL;
 
 	if (WARN_ON(imp->sgt_data.importer_accepts_p2p >
 		    DMA_SGT_IMPORTER_ACCEPTS_P2P))
 		return -EINVAL;
 
-	switch (exp->sgt_data.exporter_requires_p2p) {
-	case DMA_SGT_EXPORTER_REQUIRES_NOTHING:
+	if (exp->sgt_data.exporter_requires_p2p ==
+	    DMA_SGT_EXPORTER_REQUIRES_NOTHING)
 		return 0;
-	case DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE:
-		if (WARN_ON(!pdev))
-			return -EINVAL;
-		why = dma_buf_sgt_p2p_obstacle(pdev, imp);
-		return why ? dma_buf_match_refuse(dmabuf, exp, imp, why) : 0;
-	default:
-		WARN(1, "dma-buf: bogus P2P requirement %u of exporter %s\n",
-		     exp->sgt_data.exporter_requires_p2p, dmabuf->exp_name);
-		return -EINVAL;
-	}
+	return dma_buf_sgt_match_p2p(dmabuf, exp, imp);
 }
 
 static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,

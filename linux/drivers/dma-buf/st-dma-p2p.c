@@ -259,6 +259,28 @@ static void test_beyond_one_entry(struct kunit *test)
 	map_ranges(test, 1, BEYOND_ENTRY);
 }
 
+/*
+ * More than 32 bits of IOVA for a device that has no more: not in one piece, then
+ * range by range, until one is too many. DMA-API debugging sees to it that those
+ * before it are unmapped, and the others are not.
+ */
+static void test_unwinds_half_way(struct kunit *test)
+{
+	struct bar *bar = bar_new(test, 5, SZ_1G);
+	struct dma_buf_attachment *attach;
+
+	if (strcmp(p2p_route, "host-bridge-iova"))
+		kunit_skip(test, "needs an IOMMU between ivshmem and edu");
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_set_mask(&bar->importer->dev, DMA_BIT_MASK(32)));
+	attach = bar_must_attach(test, bar);
+	KUNIT_ASSERT_NOT_NULL(test, attach);
+	for (int i = 0; i < 3; i++)
+		KUNIT_EXPECT_EQ(test, -ENOMEM, PTR_ERR(bar_map(attach)));
+	KUNIT_EXPECT_EQ(test, 1, kref_read(&bar->source.kref));
+	dma_buf_detach(bar->dmabuf, attach);
+}
+
 /* ---- Each allocation on the way fails once ---- */
 
 /* Attach, map, unmap, detach; the address tells whether an IOVA was left behind */
@@ -357,6 +379,7 @@ static struct kunit_case dma_buf_p2p_cases[] = {
 	KUNIT_CASE(test_three_ranges),
 	KUNIT_CASE(test_64_ranges),
 	KUNIT_CASE(test_beyond_one_entry),
+	KUNIT_CASE(test_unwinds_half_way),
 	KUNIT_CASE(test_faults_one_range),
 	KUNIT_CASE(test_faults_three_ranges),
 	KUNIT_CASE(test_faults_200_ranges),
