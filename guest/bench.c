@@ -12,6 +12,7 @@
 #include <linux/udmabuf.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -87,11 +88,15 @@ static void run(int bench, const struct row *row)
 	close(run.fd);
 }
 
+/* bench.only=N: that row alone, for a profile */
 int main(void)
 {
 	int bench = open("/dev/dma-buf-bench", O_RDWR | O_CLOEXEC);
+	char only[8] = "";
 
+	cmdline_get("bench.only", only, sizeof(only));
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		run(bench, &rows[i]);
+		if (!only[0] || (size_t)atoi(only) == i)
+			run(bench, &rows[i]);
 	return 0;
 }

@@ -190,9 +190,11 @@ dma_buf_trace_verdict(const struct dma_buf *dmabuf,
 	trace_dma_buf_match(dmabuf, exp, imp, verdict, err);
 }
 
-static int dma_buf_match_pair(struct dma_buf *dmabuf,
-			      const struct dma_buf_mapping_match *exp,
-			      const struct dma_buf_mapping_match *imp)
+/* Inline like the next two, since every attach runs through them */
+static __always_inline int
+dma_buf_match_pair(struct dma_buf *dmabuf,
+		   const struct dma_buf_mapping_match *exp,
+		   const struct dma_buf_mapping_match *imp)
 {
 	int ret;
 
@@ -212,9 +214,10 @@ static int dma_buf_match_pair(struct dma_buf *dmabuf,
 	return ret;
 }
 
-static void dma_buf_finish_match(struct dma_buf_match_args *args,
-				 const struct dma_buf_mapping_match *exp,
-				 const struct dma_buf_mapping_match *imp)
+static __always_inline void
+dma_buf_finish_match(struct dma_buf_match_args *args,
+		     const struct dma_buf_mapping_match *exp,
+		     const struct dma_buf_mapping_match *imp)
 {
 	if (trace_dma_buf_match_enabled())
 		dma_buf_trace_verdict(args->dmabuf, exp, imp, "match", 0);
@@ -232,7 +235,7 @@ static noinline int dma_buf_stop_match(struct dma_buf_match_args *args,
 	return err;
 }
 
-/* The first request that fits this offer; inline, since attach runs through it */
+/* The first request that fits this offer */
 static __always_inline int
 dma_buf_match_offer(struct dma_buf_match_args *args,
 		    const struct dma_buf_mapping_match *exp)
