@@ -1,26 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Lets the benchmark of the kernel, /dev/dma-buf-bench, run over buffers of
- * several exporters, one row for each, with the numbers as its note.
+ * The rows of the benchmark. Each is a name with a number at its end, which
+ * stands on the axis of the curve; its note is two counts of instructions, of the
+ * call and of what undoes it. Calls of the kernel are counted by
+ * /dev/dma-buf-bench, those of user space here.
  */
 #include "channel.h"
 #include "dma-buf-bench.h"
+#include "vfio.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
-#include <stdint.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
-#define PAGE 4096UL
+#define RUNS 11
+#define IOVA 0x10000000UL
 
-static int heap_buffer(size_t pages)
+static int bench;
+
+/* Ends what this process still had to do */
+void fail(const char *fmt, ...)
+{
+	char reason[500];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(reason, sizeof(reason), fmt, args);
+	va_end(args);
+	say("fail %s", reason);
+	_exit(0);
+}
+
+/* ---- buffers ---- */
+
+static int heap_buffer(uint64_t pages)
 {
 	struct dma_heap_allocation_data data = {
 		.len = pages * PAGE,
@@ -33,7 +56,7 @@ static int heap_buffer(size_t pages)
 	return ret ? -1 : (int)data.fd;
 }
 
-static int udmabuf_buffer(size_t pages)
+static int udmabuf_buffer(uint64_t pages)
 {
 	int memfd = memfd_create("bench", MFD_ALLOW_SEALING);
 	struct udmabuf_create create = { .memfd = memfd, .size = pages * PAGE };
@@ -48,55 +71,299 @@ static int udmabuf_buffer(size_t pages)
 	return fd;
 }
 
-static const struct row {
-	const char *name;
-	int (*buffer)(size_t pages);
-	size_t pages;
-	uint32_t op, others;
-} rows[] = {
-	{ "attach static", heap_buffer, 1, BENCH_ATTACH_STATIC, 0 },
-	{ "attach static, 64 others", heap_buffer, 1, BENCH_ATTACH_STATIC, 64 },
-	{ "attach dynamic", heap_buffer, 1, BENCH_ATTACH_DYNAMIC, 0 },
-	{ "attach dynamic, 64 others", heap_buffer, 1, BENCH_ATTACH_DYNAMIC, 64 },
-	{ "map heap 1", heap_buffer, 1, BENCH_MAP_STATIC, 0 },
-	{ "map heap 256", heap_buffer, 256, BENCH_MAP_STATIC, 0 },
-	{ "map heap 16384", heap_buffer, 16384, BENCH_MAP_STATIC, 0 },
-	{ "map heap 1, dynamic", heap_buffer, 1, BENCH_MAP_DYNAMIC, 0 },
-	{ "map udmabuf 1", udmabuf_buffer, 1, BENCH_MAP_STATIC, 0 },
-	{ "map udmabuf 256", udmabuf_buffer, 256, BENCH_MAP_STATIC, 0 },
-};
-
-static void run(int bench, const struct row *row)
+static int own_buffer(uint32_t kind, uint64_t ranges)
 {
-	struct bench_run run = { .op = row->op, .others = row->others };
+	struct bench_export export = { .kind = kind, .n = ranges };
 
-	say("row %s", row->name);
-	run.fd = row->buffer(row->pages);
-	if (run.fd < 0) {
-		say("fail no buffer: %s", strerror(errno));
-		return;
-	}
-	if (ioctl(bench, BENCH_RUN, &run)) {
-		say("fail %s", strerror(errno));
-	} else if (run.thousand < 1000 || run.thousand > 1010) {
-		say("fail 1000 instructions count %llu: start QEMU with -icount shift=0",
-		    run.thousand);
-	} else {
-		say("note %llu %llu", run.there, run.back);
-		say("pass");
-	}
-	close(run.fd);
+	return ioctl(bench, BENCH_EXPORT, &export);
 }
 
-/* bench.only=N: that row alone, for a profile */
+static int sgt_buffer(uint64_t ranges)
+{
+	return own_buffer(BENCH_EXPORT_SGT, ranges);
+}
+
+static int pal_buffer(uint64_t ranges)
+{
+	return own_buffer(BENCH_EXPORT_PAL, ranges);
+}
+
+/* ---- what the kernel counts ---- */
+
+struct row {
+	const char *name;
+	int (*buffer)(uint64_t n);
+	uint32_t op;
+	uint64_t n[8];		/* up to the first 0 */
+};
+
+static const struct row kernel_rows[] = {
+	{ "map heap, pages", heap_buffer, BENCH_MAP_STATIC, { 1, 256, 4096, 16384 } },
+	{ "map heap, dynamic, pages", heap_buffer, BENCH_MAP_DYNAMIC, { 1, 256, 4096, 16384 } },
+	{ "map udmabuf, pages", udmabuf_buffer, BENCH_MAP_STATIC, { 1, 16, 256, 4096 } },
+	{ "map SGT, native, ranges", sgt_buffer, BENCH_MAP_DYNAMIC, { 1, 16, 1024, 16384 } },
+	{ "map SGT, converted, ranges", pal_buffer, BENCH_MAP_DYNAMIC, { 1, 16, 1024, 16384 } },
+	{ "map PAL, ranges", pal_buffer, BENCH_MAP_PAL, { 1, 16, 1024, 65536 } },
+	{ "iommu_map, 4 KiB ranges", NULL, BENCH_IOMMU_MAP, { 1, 16, 1024, 16384 } },
+};
+
+/* Here the number is that of other attachments, or of offers and requests */
+static const struct row other_rows[] = {
+	{ "attach static, others", heap_buffer, BENCH_ATTACH_STATIC, { 1, 64 } },
+	{ "attach dynamic, others", heap_buffer, BENCH_ATTACH_DYNAMIC, { 1, 64 } },
+	{ "invalidate, importers", heap_buffer, BENCH_INVALIDATE, { 1, 8, 64 } },
+	{ "match, types", heap_buffer, BENCH_MATCH, { 1, 2, 4, 8 } },
+};
+
+static void report(int ret, const struct bench_run *run)
+{
+	if (ret && errno == EOPNOTSUPP)
+		say("skip this kernel cannot do it");
+	else if (ret)
+		say("fail %s", err(errno));
+	else if (run->thousand < 1000 || run->thousand > 1010)
+		say("fail 1000 instructions count %llu: start QEMU with -icount shift=0",
+		    run->thousand);
+	else
+		say("note %llu %llu", run->there, run->back);
+	if (!ret)
+		say("pass");
+}
+
+static void kernel_row(const struct row *row, uint64_t n, bool others)
+{
+	struct bench_run run = {
+		.fd = -1, .op = row->op, .n = n, .len = PAGE,
+		.others = others && row->op != BENCH_MATCH ? n : 0,
+		.samples = n > 1000 ? RUNS : BENCH_SAMPLES,
+	};
+
+	say("row %s %lu", row->name, n);
+	if (row->buffer)
+		run.fd = row->buffer(others ? 1 : n);
+	report(row->buffer && run.fd < 0 ? -1 : ioctl(bench, BENCH_RUN, &run), &run);
+	if (run.fd >= 0)
+		close(run.fd);
+}
+
+static void kernel_table(const struct row *rows, size_t count, bool others)
+{
+	for (size_t r = 0; r < count; r++)
+		for (int i = 0; i < 8 && rows[r].n[i]; i++)
+			kernel_row(&rows[r], rows[r].n[i], others);
+}
+
+/* ---- what user space counts ---- */
+
+struct pass {
+	uint64_t there, back;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static void report_passes(struct pass *passes)
+{
+	uint64_t there, back[RUNS];
+
+	for (int i = 0; i < RUNS; i++)
+		back[i] = passes[i].back;
+	qsort(passes, RUNS, sizeof(*passes), compare);
+	qsort(back, RUNS, sizeof(*back), compare);
+	there = passes[RUNS / 2].there;
+	say("note %lu %lu", there, back[RUNS / 2]);
+	say("pass");
+}
+
+struct place {
+	int iommufd;
+	uint32_t ioas;
+	struct pdev exporter, edu;
+};
+
+static void place_open(struct place *place)
+{
+	char bdf[2][16];
+
+	pci_find(ID_EDU, bdf, 2);
+	pci_bind_vfio(bdf[0]);
+	place->iommufd = iommufd_open();
+	place->ioas = ioas_new(place->iommufd);
+	pdev_open(&place->edu, bdf[0], 0, place->iommufd);
+	pdev_attach(&place->edu, place->ioas);
+	pci_find(ID_IVSHMEM, bdf, 2);
+	pci_bind_vfio(bdf[0]);
+	pdev_open(&place->exporter, bdf[0], 2, place->iommufd);
+}
+
+/* Ends the row if the kernel says something else than that it cannot */
+static bool map_once(struct place *place, int fd, struct range slice, struct pass *pass)
+{
+	uint64_t start = __rdtsc(), middle;
+	int ret = ioas_map_fd(place->iommufd, place->ioas, fd, &slice, IOVA, true);
+
+	middle = __rdtsc();
+	if (ret == -EOPNOTSUPP) {
+		say("skip this kernel cannot do it");
+		return false;
+	}
+	if (ret)
+		fail("map: %s", err(ret));
+	ioas_unmap(place->iommufd, place->ioas, IOVA, slice.len);
+	*pass = (struct pass){ middle - start, __rdtsc() - middle };
+	return true;
+}
+
+static void map_file_row(struct place *place, int fd, struct range slice)
+{
+	struct pass passes[RUNS];
+
+	if (fd < 0)
+		fail("export: %s", err(fd));
+	for (int i = 0; i < RUNS; i++)
+		if (!map_once(place, fd, slice, &passes[i]))
+			return;
+	report_passes(passes);
+}
+
+/* Every other piece of @len bytes of the BAR; export is a row of its own */
+static int export_pieces(struct place *place, uint64_t n, uint64_t len)
+{
+	struct range *ranges = calloc(n, sizeof(*ranges));
+	int fd;
+
+	if (!ranges)
+		fail("out of memory");
+	for (uint64_t i = 0; i < n; i++)
+		ranges[i] = (struct range){ 2 * i * len, len };
+	fd = pdev_export(&place->exporter, ranges, n);
+	free(ranges);
+	return fd;
+}
+
+static void one_range_row(struct place *place, uint64_t len)
+{
+	struct range whole = { 0, len };
+	int fd;
+
+	say("row map iommufd, one range, bytes %lu", len);
+	fd = pdev_export(&place->exporter, &whole, 1);
+	map_file_row(place, fd, whole);
+	close(fd);
+}
+
+static void ranges_rows(struct place *place, uint64_t n)
+{
+	int fd;
+
+	say("row map iommufd, 4 KiB ranges %lu", n);
+	fd = export_pieces(place, n, PAGE);
+	map_file_row(place, fd, (struct range){ 0, n * PAGE });
+	close(fd);
+}
+
+/* The same page at both ends of a long list: how long is the search? */
+static void seek_rows(struct place *place, uint64_t n)
+{
+	int fd = export_pieces(place, n, PAGE);
+
+	say("row map iommufd, first of ranges %lu", n);
+	map_file_row(place, fd, (struct range){ 0, PAGE });
+	say("row map iommufd, last of ranges %lu", n);
+	map_file_row(place, fd, (struct range){ (n - 1) * PAGE, PAGE });
+	close(fd);
+}
+
+static void ram_row(struct place *place, uint64_t len)
+{
+	void *ram = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	struct pass passes[RUNS];
+	uint64_t start, middle;
+
+	say("row map iommufd, RAM, bytes %lu", len);
+	if (ram == MAP_FAILED)
+		fail("out of memory");
+	for (int i = 0; i < RUNS; i++) {
+		start = __rdtsc();
+		ioas_map_ram(place->iommufd, place->ioas, ram, len, IOVA);
+		middle = __rdtsc();
+		ioas_unmap(place->iommufd, place->ioas, IOVA, len);
+		passes[i] = (struct pass){ middle - start, __rdtsc() - middle };
+	}
+	report_passes(passes);
+	munmap(ram, len);
+}
+
+static void export_row(struct place *place, uint64_t n)
+{
+	struct pass passes[RUNS];
+	uint64_t start, middle;
+	int fd;
+
+	say("row export vfio, ranges %lu", n);
+	for (int i = 0; i < RUNS; i++) {
+		start = __rdtsc();
+		fd = export_pieces(place, n, PAGE);
+		middle = __rdtsc();
+		if (fd < 0)
+			fail("export: %s", err(fd));
+		close(fd);
+		passes[i] = (struct pass){ middle - start, __rdtsc() - middle };
+	}
+	report_passes(passes);
+}
+
+static void bare_row(uint64_t len)
+{
+	static const struct row row = { "iommu_map, one range, bytes", NULL, BENCH_IOMMU_MAP, { 0 } };
+	struct bench_run run = { .fd = -1, .op = row.op, .n = 1, .len = len, .samples = RUNS };
+
+	say("row %s %lu", row.name, len);
+	report(ioctl(bench, BENCH_RUN, &run), &run);
+}
+
+static void user_rows(void)
+{
+	static const uint64_t bytes[] = { 0x1000, 0x200000, 0x40000000 };
+	static const uint64_t ranges[] = { 1, 16, 1024, 16384 };
+	struct place place = { 0 };
+
+	place_open(&place);
+	for (int i = 0; i < 3; i++) {
+		one_range_row(&place, bytes[i]);
+		bare_row(bytes[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		ranges_rows(&place, ranges[i]);
+	for (int i = 1; i < 4; i++)
+		export_row(&place, ranges[i]);
+	seek_rows(&place, 64);
+	seek_rows(&place, 1024);
+	seek_rows(&place, 65536);
+	ram_row(&place, 0x1000);
+	ram_row(&place, 0x200000);
+	ram_row(&place, 0x4000000);
+}
+
 int main(void)
 {
-	int bench = open("/dev/dma-buf-bench", O_RDWR | O_CLOEXEC);
-	char only[8] = "";
+	pid_t pid;
 
-	cmdline_get("bench.only", only, sizeof(only));
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (!only[0] || (size_t)atoi(only) == i)
-			run(bench, &rows[i]);
+	bench = open("/dev/dma-buf-bench", O_RDWR | O_CLOEXEC);
+	kernel_table(other_rows, sizeof(other_rows) / sizeof(other_rows[0]), true);
+	kernel_table(kernel_rows, sizeof(kernel_rows) / sizeof(kernel_rows[0]), false);
+
+	/* fail() ends the process */
+	pid = fork();
+	if (!pid) {
+		user_rows();
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
 	return 0;
 }

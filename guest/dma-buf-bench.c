@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/dma-buf-bench: an importer of DMA-bufs that counts what its calls cost.
+ * /dev/dma-buf-bench: an importer and an exporter of DMA-bufs, and a count of
+ * what their calls cost.
  *
  * Built into a kernel of its own, stock or patched: tools/kernel bench copies
  * this file into drivers/dma-buf. Under QEMU's -icount, with a shift of 0, the
@@ -9,8 +10,10 @@
 #include <linux/dma-buf.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
+#include <linux/iommu.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
+#include <linux/pci.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -20,8 +23,13 @@
 #include "dma-buf-bench.h"
 
 #if __has_include(<linux/dma-buf-match.h>)
+#define PATCHED 1
+#include <linux/dma-buf-pal.h>
 #include <linux/dma-buf-sgt.h>
+#define dma_device_of dma_buf_sgt_dma_device
 #else
+#define PATCHED 0
+#define dma_device_of(attach) ((attach)->dev)
 #define dma_buf_sgt_attach dma_buf_attach
 #define dma_buf_sgt_dynamic_attach dma_buf_dynamic_attach
 #define dma_buf_sgt_map_attachment_unlocked dma_buf_map_attachment_unlocked
@@ -29,6 +37,142 @@
 #endif
 
 static struct platform_device *bench_device;
+static struct page *bench_page;
+
+/* ---- Exporters ---- */
+
+struct bench_buffer {
+#if PATCHED
+	struct dma_buf_pal_source source;
+#endif
+	size_t n;
+};
+
+/* What an exporter writes by hand for its pages */
+static struct sg_table *bench_sgt_map(struct dma_buf_attachment *attach,
+				      enum dma_data_direction dir)
+{
+	struct bench_buffer *buffer = attach->dmabuf->priv;
+	struct scatterlist *sgl;
+	struct sg_table *sgt;
+	int i, ret;
+
+	sgt = kzalloc_obj(*sgt);
+	if (!sgt)
+		return ERR_PTR(-ENOMEM);
+	ret = sg_alloc_table(sgt, buffer->n, GFP_KERNEL);
+	if (!ret) {
+		for_each_sgtable_sg(sgt, sgl, i)
+			sg_set_page(sgl, bench_page, PAGE_SIZE, 0);
+		ret = dma_map_sgtable(dma_device_of(attach), sgt, dir, 0);
+		if (!ret)
+			return sgt;
+		sg_free_table(sgt);
+	}
+	kfree(sgt);
+	return ERR_PTR(ret);
+}
+
+static void bench_sgt_unmap(struct dma_buf_attachment *attach,
+			    struct sg_table *sgt, enum dma_data_direction dir)
+{
+	dma_unmap_sgtable(dma_device_of(attach), sgt, dir, 0);
+	sg_free_table(sgt);
+	kfree(sgt);
+}
+
+static void bench_sgt_release(struct dma_buf *dmabuf)
+{
+	kfree(dmabuf->priv);
+}
+
+static const struct dma_buf_ops bench_sgt_ops = {
+#if PATCHED
+	DMA_BUF_SIMPLE_SGT_EXP_MATCH(bench_sgt_map, bench_sgt_unmap),
+#else
+	.map_dma_buf = bench_sgt_map,
+	.unmap_dma_buf = bench_sgt_unmap,
+#endif
+	.release = bench_sgt_release,
+};
+
+#if PATCHED
+static void bench_pal_release(struct dma_buf *dmabuf)
+{
+	struct bench_buffer *buffer =
+		container_of(dmabuf->priv, struct bench_buffer, source);
+
+	dma_buf_pal_source_destroy(&buffer->source);
+	kfree(buffer);
+}
+
+static const struct dma_buf_ops bench_pal_ops = {
+	.attach = dma_buf_pal_source_attach,
+	.match_mapping = dma_buf_pal_source_match,
+	.release = bench_pal_release,
+};
+
+static int bench_make_pal(struct bench_buffer *buffer,
+			  struct dma_buf_export_info *info)
+{
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(buffer->n);
+	size_t i;
+
+	if (!list)
+		return -ENOMEM;
+	for (i = 0; i < buffer->n; i++)
+		list->phys[i] = (struct phys_vec) {
+			.paddr = page_to_phys(bench_page),
+			.len = PAGE_SIZE,
+		};
+	/* It cannot fail with these */
+	dma_buf_phys_list_seal(list, info->size, DMA_BUF_PHYS_RAM, NULL);
+	dma_buf_pal_source_init(&buffer->source, list);
+	info->ops = &bench_pal_ops;
+	info->priv = &buffer->source;
+	return 0;
+}
+#else
+static int bench_make_pal(struct bench_buffer *buffer,
+			  struct dma_buf_export_info *info)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+static struct dma_buf *bench_make(const struct bench_export *export)
+{
+	struct bench_buffer *buffer = kzalloc_obj(*buffer);
+	DEFINE_DMA_BUF_EXPORT_INFO(info);
+	int ret = 0;
+
+	if (!buffer)
+		return ERR_PTR(-ENOMEM);
+	buffer->n = export->n;
+	info.size = export->n << PAGE_SHIFT;
+	info.ops = &bench_sgt_ops;
+	info.priv = buffer;
+	if (export->kind == BENCH_EXPORT_PAL)
+		ret = bench_make_pal(buffer, &info);
+	if (ret) {
+		kfree(buffer);
+		return ERR_PTR(ret);
+	}
+	return dma_buf_export(&info);
+}
+
+static long bench_export(void __user *arg)
+{
+	struct bench_export export;
+	struct dma_buf *dmabuf;
+
+	if (copy_from_user(&export, arg, sizeof(export)))
+		return -EFAULT;
+	dmabuf = bench_make(&export);
+	return IS_ERR(dmabuf) ? PTR_ERR(dmabuf) : dma_buf_fd(dmabuf, O_CLOEXEC);
+}
+
+/* ---- The importer ---- */
 
 static void bench_invalidate(struct dma_buf_attachment *attach)
 {
@@ -90,15 +234,140 @@ static int bench_map_unmap(struct dma_buf *dmabuf, struct sample *sample,
 	} else {
 		dma_buf_sgt_unmap_attachment_unlocked(attach, sgt,
 						      DMA_BIDIRECTIONAL);
-		*sample = (struct sample){ middle - start, get_cycles() - middle };
+		*sample = (struct sample){ middle - start,
+					   get_cycles() - middle };
 	}
 	dma_buf_detach(dmabuf, attach);
 	return ret;
 }
 
-static int bench_once(struct dma_buf *dmabuf, struct sample *sample, u32 op)
+static int bench_do_invalidate(struct dma_buf *dmabuf, struct sample *sample)
 {
-	switch (op) {
+	u64 start;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	start = get_cycles();
+	dma_buf_invalidate_mappings(dmabuf);
+	*sample = (struct sample){ get_cycles() - start, 0 };
+	dma_resv_unlock(dmabuf->resv);
+	return 0;
+}
+
+#if PATCHED
+static int bench_map_pal(struct dma_buf *dmabuf, struct sample *sample)
+{
+	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
+	struct dma_buf_attachment *attach;
+	struct dma_buf_phys_list *list;
+	u64 start, middle;
+
+	attach = dma_buf_mapping_attach(dmabuf, &request, 1, &bench_importer,
+					NULL);
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	start = get_cycles();
+	list = dma_buf_pal_map_phys(attach);
+	middle = get_cycles();
+	if (!IS_ERR(list))
+		dma_buf_pal_unmap_phys(attach, list);
+	*sample = (struct sample){ middle - start, get_cycles() - middle };
+	dma_resv_unlock(dmabuf->resv);
+	dma_buf_detach(dmabuf, attach);
+	return PTR_ERR_OR_ZERO(list);
+}
+
+#define BENCH_TYPES 8
+
+static const struct dma_buf_mapping_type bench_types[2 * BENCH_TYPES];
+static const struct dma_buf_mapping_exp_ops bench_no_ops;
+
+/* Offers 0 to n - 1 and requests n - 1 to 2n - 2: one type is in both */
+static int bench_match(struct dma_buf *dmabuf, struct sample *sample, u64 n)
+{
+	struct dma_buf_mapping_match offers[BENCH_TYPES] = { };
+	struct dma_buf_mapping_match requests[BENCH_TYPES] = { };
+	struct dma_buf_attachment attach = { .dmabuf = dmabuf };
+	struct dma_buf_match_args args = {
+		.dmabuf = dmabuf,
+		.attach = &attach,
+		.imp_matches = requests,
+		.imp_len = n,
+	};
+	u64 i, start;
+	int ret;
+
+	if (!n || n > BENCH_TYPES)
+		return -EINVAL;
+	for (i = 0; i < n; i++) {
+		offers[i].type = &bench_types[i];
+		offers[i].exp_ops = &bench_no_ops;
+		requests[n - 1 - i].type = &bench_types[n - 1 + i];
+	}
+	start = get_cycles();
+	ret = dma_buf_match_mapping(&args, offers, n);
+	*sample = (struct sample){ get_cycles() - start, 0 };
+	return ret;
+}
+#else
+static int bench_map_pal(struct dma_buf *dmabuf, struct sample *sample)
+{
+	return -EOPNOTSUPP;
+}
+
+static int bench_match(struct dma_buf *dmabuf, struct sample *sample, u64 n)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+/* ---- The IOMMU alone: the least that any importer of ranges pays ---- */
+
+#define BENCH_PADDR (1ULL << 38)
+
+/* Every other one, so that nothing merges */
+static int bench_fill(struct iommu_domain *domain, u64 n, u64 len)
+{
+	u64 i;
+	int ret = 0;
+
+	for (i = 0; i < n && !ret; i++)
+		ret = iommu_map(domain, i * len, BENCH_PADDR + 2 * i * len, len,
+				IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO,
+				GFP_KERNEL);
+	return ret;
+}
+
+static int bench_iommu_map(struct sample *sample, u64 n, u64 len)
+{
+	struct pci_dev *pdev = pci_get_device(0x1234, 0x11e8, NULL);
+	struct iommu_domain *domain;
+	u64 start, middle;
+	int ret;
+
+	if (!pdev)
+		return -ENODEV;
+	domain = iommu_paging_domain_alloc(&pdev->dev);
+	pci_dev_put(pdev);
+	if (IS_ERR(domain))
+		return PTR_ERR(domain);
+
+	start = get_cycles();
+	ret = bench_fill(domain, n, len);
+	middle = get_cycles();
+	iommu_unmap(domain, 0, n * len);
+	*sample = (struct sample){ middle - start, get_cycles() - middle };
+	iommu_domain_free(domain);
+	return ret;
+}
+
+/* ---- Repetition ---- */
+
+static int bench_once(struct dma_buf *dmabuf, struct sample *sample,
+		      const struct bench_run *run)
+{
+	switch (run->op) {
 	case BENCH_ATTACH_STATIC:
 		return bench_attach_detach(dmabuf, sample, false);
 	case BENCH_ATTACH_DYNAMIC:
@@ -107,6 +376,14 @@ static int bench_once(struct dma_buf *dmabuf, struct sample *sample, u32 op)
 		return bench_map_unmap(dmabuf, sample, false);
 	case BENCH_MAP_DYNAMIC:
 		return bench_map_unmap(dmabuf, sample, true);
+	case BENCH_MAP_PAL:
+		return bench_map_pal(dmabuf, sample);
+	case BENCH_INVALIDATE:
+		return bench_do_invalidate(dmabuf, sample);
+	case BENCH_MATCH:
+		return bench_match(dmabuf, sample, run->n);
+	case BENCH_IOMMU_MAP:
+		return bench_iommu_map(sample, run->n, run->len);
 	default:
 		return -EINVAL;
 	}
@@ -122,28 +399,37 @@ static int compare(const void *a, const void *b)
 /* The median: what an interrupt or a new slab costs is in a few samples only */
 static void bench_result(struct bench_run *run, struct sample *samples)
 {
-	u64 *values = (u64 *)samples;
+	u32 i, n = run->samples;
 
-	sort(samples, BENCH_SAMPLES, sizeof(*samples), compare, NULL);
-	run->there = values[BENCH_SAMPLES & ~1];
-	for (int i = 0; i < BENCH_SAMPLES; i++)
-		values[2 * i] = values[2 * i + 1];
-	sort(samples, BENCH_SAMPLES, sizeof(*samples), compare, NULL);
-	run->back = values[BENCH_SAMPLES & ~1];
+	sort(samples, n, sizeof(*samples), compare, NULL);
+	run->there = samples[n / 2].there;
+	for (i = 0; i < n; i++)
+		samples[i].there = samples[i].back;
+	sort(samples, n, sizeof(*samples), compare, NULL);
+	run->back = samples[n / 2].there;
 }
 
-static int bench_all(struct dma_buf *dmabuf, struct bench_run *run)
+static int bench_repeat(struct dma_buf *dmabuf, struct bench_run *run)
 {
-	struct dma_buf_attachment *others[BENCH_OTHERS];
 	struct sample *samples;
-	u32 i, n;
 	int ret = 0;
+	u32 i;
 
-	if (run->others > BENCH_OTHERS)
-		return -EINVAL;
-	samples = kcalloc(BENCH_SAMPLES, sizeof(*samples), GFP_KERNEL);
+	samples = kcalloc(run->samples, sizeof(*samples), GFP_KERNEL);
 	if (!samples)
 		return -ENOMEM;
+	for (i = 0; !ret && i < run->samples; i++)
+		ret = bench_once(dmabuf, &samples[i], run);
+	bench_result(run, samples);
+	kfree(samples);
+	return ret;
+}
+
+static int bench_among_others(struct dma_buf *dmabuf, struct bench_run *run)
+{
+	struct dma_buf_attachment *others[BENCH_OTHERS];
+	int ret = 0;
+	u32 n;
 
 	for (n = 0; n < run->others; n++) {
 		others[n] = bench_attach(dmabuf, true);
@@ -152,12 +438,10 @@ static int bench_all(struct dma_buf *dmabuf, struct bench_run *run)
 			break;
 		}
 	}
-	for (i = 0; !ret && i < BENCH_SAMPLES; i++)
-		ret = bench_once(dmabuf, &samples[i], run->op);
+	if (!ret)
+		ret = bench_repeat(dmabuf, run);
 	while (n--)
 		dma_buf_detach(dmabuf, others[n]);
-	bench_result(run, samples);
-	kfree(samples);
 	return ret;
 }
 
@@ -170,27 +454,41 @@ static u64 bench_calibrate(void)
 	return get_cycles() - start;
 }
 
-static long bench_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long bench_run(struct bench_run __user *user)
 {
-	struct bench_run __user *user = (void __user *)arg;
-	struct dma_buf *dmabuf;
+	struct dma_buf *dmabuf = NULL;
 	struct bench_run run;
 	int ret;
 
-	if (cmd != BENCH_RUN)
-		return -ENOTTY;
 	if (copy_from_user(&run, user, sizeof(run)))
 		return -EFAULT;
+	if (!run.samples || run.samples > BENCH_SAMPLES ||
+	    run.others > BENCH_OTHERS)
+		return -EINVAL;
 
-	dmabuf = dma_buf_get(run.fd);
+	if (run.op != BENCH_IOMMU_MAP)
+		dmabuf = dma_buf_get(run.fd);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 	run.thousand = bench_calibrate();
-	ret = bench_all(dmabuf, &run);
-	dma_buf_put(dmabuf);
+	ret = bench_among_others(dmabuf, &run);
+	if (dmabuf)
+		dma_buf_put(dmabuf);
 	if (ret)
 		return ret;
 	return copy_to_user(user, &run, sizeof(run)) ? -EFAULT : 0;
+}
+
+static long bench_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	switch (cmd) {
+	case BENCH_RUN:
+		return bench_run((void __user *)arg);
+	case BENCH_EXPORT:
+		return bench_export((void __user *)arg);
+	default:
+		return -ENOTTY;
+	}
 }
 
 static const struct file_operations bench_fops = {
@@ -206,6 +504,9 @@ static struct miscdevice bench_misc = {
 
 static int __init bench_init(void)
 {
+	bench_page = alloc_page(GFP_KERNEL);
+	if (!bench_page)
+		return -ENOMEM;
 	bench_device = platform_device_register_simple("dma-buf-bench", -1,
 						       NULL, 0);
 	if (IS_ERR(bench_device))

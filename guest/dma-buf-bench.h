@@ -9,22 +9,41 @@
 #define BENCH_SAMPLES 101
 #define BENCH_OTHERS 64
 
+/* The first half of a sample does it, the second half undoes it. */
 enum {
 	BENCH_ATTACH_STATIC,
 	BENCH_ATTACH_DYNAMIC,
 	BENCH_MAP_STATIC,
 	BENCH_MAP_DYNAMIC,
+	BENCH_MAP_PAL,		/* patched kernels alone */
+	BENCH_INVALIDATE,
+	BENCH_MATCH,		/* patched: n offers, n requests, the last pair fits */
+	BENCH_IOMMU_MAP,	/* n ranges of len bytes each; no buffer */
 };
 
 struct bench_run {
-	__s32 fd;		/* in: a DMA-buf */
+	__s32 fd;		/* in: a DMA-buf, or -1 */
 	__u32 op;		/* in */
 	__u32 others;		/* in: attachments that are there already */
-	__u32 pad;
+	__u32 samples;		/* in: at most BENCH_SAMPLES, odd */
+	__u64 n, len;		/* in: for the last two */
 	__u64 there, back;	/* out: instructions, median */
 	__u64 thousand;		/* out: what 1000 instructions count */
 };
 
+/* A buffer of n ranges, all of them the same page: the one, or the other offer */
+enum {
+	BENCH_EXPORT_SGT,
+	BENCH_EXPORT_PAL,	/* patched kernels alone */
+};
+
+struct bench_export {
+	__u32 kind;
+	__u32 pad;
+	__u64 n;
+};
+
 #define BENCH_RUN _IOWR('B', 0, struct bench_run)
+#define BENCH_EXPORT _IOW('B', 1, struct bench_export)	/* gives an fd */
 
 #endif

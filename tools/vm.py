@@ -37,6 +37,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 BAR_SIZE = 4 << 20
+COUNT_BAR_SIZE = 1 << 30
 BARS = 2
 EDUS = 2
 POWER_OFF_SECONDS = 60
@@ -131,11 +132,11 @@ def scan(text):
 class Bars:
     """The files behind the BARs of the ivshmem devices."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, size=BAR_SIZE):
         self.paths = [Path(directory, f"bar{i}") for i in range(BARS)]
         for path in self.paths:
             with open(path, "wb") as file:
-                file.truncate(BAR_SIZE)
+                file.truncate(size)
 
     def open(self, offset, length):
         index, offset = divmod(offset, BAR_SIZE)
@@ -274,7 +275,7 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
 
     `machine` may have more: "live" for the devices of the larger kernel,
     "switch" to put exporter and importer below one, "cpu=MODEL", "count" for a
-    time stamp counter that counts instructions.
+    time stamp counter that counts instructions and BARs of a GiB.
     """
     words = dict(word.partition("=")[::2] for word in machine.split(",") if word)
     first_bus = "down1" if "switch" in words else "pcie.0"
@@ -292,7 +293,7 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
                   "-machine", "memory-backend=ram"]
     for index, (path, bus) in enumerate(zip(bars.paths, (first_bus, "root_port"))):
         devices += [
-            "-object", f"memory-backend-file,id=bar{index},size={BAR_SIZE},"
+            "-object", f"memory-backend-file,id=bar{index},size={path.stat().st_size},"
                        f"share=on,mem-path={escaped(path)}",
             "-device", f"ivshmem-plain,memdev=bar{index},bus={bus}"]
     return [qemu, "-M", "q35,kernel-irqchip=split", *memory,
@@ -405,7 +406,7 @@ def boot(kernel, initrd, programs, *, results, name, mem="1G", smp=1, append="",
     result = Result(str(kernel), list(programs), str(console))
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="vm-") as directory:
-        bars = Bars(directory)
+        bars = Bars(directory, COUNT_BAR_SIZE if "count" in machine.split(",") else BAR_SIZE)
         session = Session(nonce, bars, report)
         ours, theirs = socket.socketpair()
         with ours, theirs:
