@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
 #include <stdarg.h>
@@ -24,9 +25,12 @@
 #include <x86intrin.h>
 
 #define RUNS 11
-#define IOVA 0x10000000UL
+/* Aligned like the largest BAR, for the same page sizes as the bare IOMMU has */
+#define IOVA 0x40000000UL
 
 static int bench;
+/* bench.only=N on the command line: the Nth row alone, from 0, for a profile */
+static int only = INT_MIN;
 
 /* Ends what this process still had to do */
 void fail(const char *fmt, ...)
@@ -138,6 +142,8 @@ static void kernel_row(const struct row *row, uint64_t n, bool others)
 		.samples = n > 1000 ? RUNS : BENCH_SAMPLES,
 	};
 
+	if (only != INT_MIN && only-- != 0)
+		return;
 	say("row %s %lu", row->name, n);
 	if (row->buffer)
 		run.fd = row->buffer(others ? 1 : n);
@@ -352,12 +358,17 @@ static void user_rows(void)
 
 int main(void)
 {
+	char number[8];
 	pid_t pid;
 
+	if (cmdline_get("bench.only", number, sizeof(number)))
+		only = atoi(number);
 	bench = open("/dev/dma-buf-bench", O_RDWR | O_CLOEXEC);
 	kernel_table(other_rows, sizeof(other_rows) / sizeof(other_rows[0]), true);
 	kernel_table(kernel_rows, sizeof(kernel_rows) / sizeof(kernel_rows[0]), false);
 
+	if (cmdline_get("bench.only", number, sizeof(number)))
+		return 0;
 	/* fail() ends the process */
 	pid = fork();
 	if (!pid) {

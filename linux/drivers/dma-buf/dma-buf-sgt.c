@@ -319,7 +319,7 @@ dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
 }
 
 /* Map, wait, and hide what the importer must not see */
-static struct sg_table *
+static __always_inline struct sg_table *
 dma_buf_sgt_map(struct dma_buf_attachment *attach,
 		const struct dma_buf_mapping_sgt_exp_ops *ops,
 		enum dma_data_direction dir)
@@ -340,7 +340,7 @@ dma_buf_sgt_map(struct dma_buf_attachment *attach,
 	return sgt;
 }
 
-static struct sg_table *
+static __always_inline struct sg_table *
 dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 			const struct dma_buf_mapping_sgt_exp_ops *ops,
 			enum dma_data_direction dir)
@@ -355,6 +355,28 @@ dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 	sgt = dma_buf_sgt_map(attach, ops, dir);
 	if (IS_ERR(sgt))
 		dma_buf_sgt_unpin(attach);
+	return sgt;
+}
+
+/* Inline in the two that follow, since importers map all the time */
+static __always_inline struct sg_table *
+dma_buf_sgt_map_locked(struct dma_buf_attachment *attach,
+		       enum dma_data_direction dir)
+{
+	const struct dma_buf_mapping_sgt_exp_ops *ops;
+	struct sg_table *sgt;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	ops = dma_buf_get_sgt_ops(attach);
+	if (WARN_ON(!ops))
+		return ERR_PTR(-EINVAL);
+
+	sgt = dma_buf_sgt_pin_and_map(attach, ops, dir);
+	if (!IS_ERR(sgt))
+		dma_buf_sgt_check_aligned(sgt);
+	if (trace_dma_buf_map_enabled())
+		dma_buf_sgt_trace_map(attach, sgt);
 	return sgt;
 }
 
@@ -380,26 +402,12 @@ dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 struct sg_table *dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
 					    enum dma_data_direction dir)
 {
-	const struct dma_buf_mapping_sgt_exp_ops *ops;
-	struct sg_table *sgt;
-
 	might_sleep();
 
 	if (WARN_ON(!attach || !attach->dmabuf))
 		return ERR_PTR(-EINVAL);
 
-	dma_resv_assert_held(attach->dmabuf->resv);
-
-	ops = dma_buf_get_sgt_ops(attach);
-	if (WARN_ON(!ops))
-		return ERR_PTR(-EINVAL);
-
-	sgt = dma_buf_sgt_pin_and_map(attach, ops, dir);
-	if (!IS_ERR(sgt))
-		dma_buf_sgt_check_aligned(sgt);
-	if (trace_dma_buf_map_enabled())
-		dma_buf_sgt_trace_map(attach, sgt);
-	return sgt;
+	return dma_buf_sgt_map_locked(attach, dir);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_map_attachment, "DMA_BUF");
 
@@ -424,7 +432,7 @@ dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
 		return ERR_PTR(-EINVAL);
 
 	dma_resv_lock(attach->dmabuf->resv, NULL);
-	sgt = dma_buf_sgt_map_attachment(attach, dir);
+	sgt = dma_buf_sgt_map_locked(attach, dir);
 	dma_resv_unlock(attach->dmabuf->resv);
 
 	return sgt;
@@ -451,6 +459,24 @@ dma_buf_sgt_unmap_traced(struct dma_buf_attachment *attach,
 	dma_buf_sgt_unmap(attach, ops, sgt, dir);
 }
 
+static __always_inline void
+dma_buf_sgt_unmap_locked(struct dma_buf_attachment *attach,
+			 struct sg_table *sgt, enum dma_data_direction dir)
+{
+	const struct dma_buf_mapping_sgt_exp_ops *ops;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	ops = dma_buf_get_sgt_ops(attach);
+	if (WARN_ON(!ops))
+		return;
+
+	if (trace_dma_buf_unmap_enabled())
+		dma_buf_sgt_unmap_traced(attach, ops, sgt, dir);
+	else
+		dma_buf_sgt_unmap(attach, ops, sgt, dir);
+}
+
 /**
  * dma_buf_sgt_unmap_attachment - give back a mapping of the buffer
  * @attach:	[in]	attachment of the SGT type
@@ -463,23 +489,12 @@ void dma_buf_sgt_unmap_attachment(struct dma_buf_attachment *attach,
 				  struct sg_table *sgt,
 				  enum dma_data_direction dir)
 {
-	const struct dma_buf_mapping_sgt_exp_ops *ops;
-
 	might_sleep();
 
 	if (WARN_ON(!attach || !attach->dmabuf || !sgt))
 		return;
 
-	dma_resv_assert_held(attach->dmabuf->resv);
-
-	ops = dma_buf_get_sgt_ops(attach);
-	if (WARN_ON(!ops))
-		return;
-
-	if (trace_dma_buf_unmap_enabled())
-		dma_buf_sgt_unmap_traced(attach, ops, sgt, dir);
-	else
-		dma_buf_sgt_unmap(attach, ops, sgt, dir);
+	dma_buf_sgt_unmap_locked(attach, sgt, dir);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_unmap_attachment, "DMA_BUF");
 
@@ -501,7 +516,7 @@ void dma_buf_sgt_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
 		return;
 
 	dma_resv_lock(attach->dmabuf->resv, NULL);
-	dma_buf_sgt_unmap_attachment(attach, sgt, dir);
+	dma_buf_sgt_unmap_locked(attach, sgt, dir);
 	dma_resv_unlock(attach->dmabuf->resv);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_unmap_attachment_unlocked, "DMA_BUF");
