@@ -38,7 +38,7 @@ kernel-debug kernel-stock:
 	@. tools/lib.sh; build_kernel $(@:kernel-%=%)
 
 bench:
-	@. tools/lib.sh; tools/setup fetch series build run && build_kernel bench-stock && build_kernel bench && \
+	@. tools/lib.sh; tools/setup fetch series build run bench && build_kernel bench-stock && build_kernel bench && \
 		build_kernel bench-notrace && build_guest && tools/bench "$$OUT"
 
 deb:

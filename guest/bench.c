@@ -104,7 +104,7 @@ struct row {
 static const struct row kernel_rows[] = {
 	{ "map heap, pages", heap_buffer, BENCH_MAP_STATIC, { 1, 256, 4096, 16384 } },
 	{ "map heap, dynamic, pages", heap_buffer, BENCH_MAP_DYNAMIC, { 1, 256, 4096, 16384 } },
-	{ "map udmabuf, pages", udmabuf_buffer, BENCH_MAP_STATIC, { 1, 16, 256, 4096 } },
+	{ "map udmabuf, pages", udmabuf_buffer, BENCH_MAP_STATIC, { 1, 256, 4096 } },
 	{ "map SGT, native, ranges", sgt_buffer, BENCH_MAP_DYNAMIC, { 1, 16, 1024, 16384 } },
 	{ "map SGT, converted, ranges", pal_buffer, BENCH_MAP_DYNAMIC, { 1, 16, 1024, 16384 } },
 	{ "map PAL, ranges", pal_buffer, BENCH_MAP_PAL, { 1, 16, 1024, 65536 } },

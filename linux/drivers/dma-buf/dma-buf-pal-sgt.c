@@ -40,23 +40,32 @@ static size_t ram_pieces(const struct dma_buf_phys_list *list)
 	size_t i;
 
 	for (i = 0; i < list->count; i++)
-		count += DIV_ROUND_UP(list->phys[i].len, MAX_PIECE);
+		count += list->phys[i].len <= MAX_PIECE ? 1 :
+			 DIV_ROUND_UP(list->phys[i].len, MAX_PIECE);
 	return count;
+}
+
+/* One range, in as many entries as it needs; returns the next free one */
+static struct scatterlist *fill_range(const struct phys_vec *range,
+				      struct scatterlist *sgl)
+{
+	size_t done, len;
+
+	for (done = 0; done < range->len; done += len) {
+		len = min(range->len - done, MAX_PIECE);
+		sg_set_page(sgl, phys_to_page(range->paddr + done), len, 0);
+		sgl = sg_next(sgl);
+	}
+	return sgl;
 }
 
 static void fill_ram(const struct dma_buf_phys_list *list,
 		     struct scatterlist *sgl)
 {
-	struct dma_buf_phys_iter iter;
-	phys_addr_t paddr;
-	size_t len;
+	size_t i;
 
-	/* A sealed list has a first byte */
-	dma_buf_phys_list_seek(list, 0, &iter);
-	while ((len = dma_buf_phys_iter_next(&iter, MAX_PIECE, &paddr))) {
-		sg_set_page(sgl, phys_to_page(paddr), len, 0);
-		sgl = sg_next(sgl);
-	}
+	for (i = 0; i < list->count; i++)
+		sgl = fill_range(&list->phys[i], sgl);
 }
 
 static void ram_free(struct sg_table *sgt)

@@ -246,15 +246,18 @@ __dma_buf_pal_map(struct dma_buf_attachment *attach,
 	return list;
 }
 
-static noinline void
-dma_buf_pal_trace_map(const struct dma_buf_attachment *attach,
-		      const struct dma_buf_phys_list *list)
+/* A call in the last place has no registers to save; this one and the next */
+static noinline struct dma_buf_phys_list *
+dma_buf_pal_map_traced(struct dma_buf_attachment *attach,
+		       const struct dma_buf_mapping_pal_exp_ops *ops)
 {
+	struct dma_buf_phys_list *list = __dma_buf_pal_map(attach, ops);
+
 	trace_dma_buf_map(attach, IS_ERR(list) ? 0 : list->count, "none",
 			  PTR_ERR_OR_ZERO(list));
+	return list;
 }
 
-/* A call in the last place has no registers to save */
 static noinline void
 dma_buf_pal_unmap_traced(struct dma_buf_attachment *attach,
 			 const struct dma_buf_mapping_pal_exp_ops *ops,
@@ -283,7 +286,6 @@ struct dma_buf_phys_list *
 dma_buf_pal_map_phys(struct dma_buf_attachment *attach)
 {
 	const struct dma_buf_mapping_pal_exp_ops *ops;
-	struct dma_buf_phys_list *list;
 
 	if (WARN_ON(!attach || !attach->dmabuf))
 		return ERR_PTR(-EINVAL);
@@ -294,10 +296,9 @@ dma_buf_pal_map_phys(struct dma_buf_attachment *attach)
 	if (WARN_ON(!ops))
 		return ERR_PTR(-EINVAL);
 
-	list = __dma_buf_pal_map(attach, ops);
 	if (trace_dma_buf_map_enabled())
-		dma_buf_pal_trace_map(attach, list);
-	return list;
+		return dma_buf_pal_map_traced(attach, ops);
+	return __dma_buf_pal_map(attach, ops);
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_map_phys, PAL_IMPORTERS);
 
