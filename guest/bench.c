@@ -111,6 +111,19 @@ static const struct row kernel_rows[] = {
 	{ "iommu_map, 4 KiB ranges", NULL, BENCH_IOMMU_MAP, { 1, 16, 1024, 16384 } },
 };
 
+/* One range of the buffer stands for 1024 of a mapping: see BENCH_CHUNK */
+static int chunk_buffer(uint64_t ranges)
+{
+	return sgt_buffer(1024);
+}
+
+static const struct row byte_rows[] = {
+	{ "bytes of attachments", chunk_buffer, BENCH_BYTES_ATTACH, { 131072 } },
+	{ "bytes of SGT mappings, ranges", chunk_buffer, BENCH_BYTES_MAP_SGT, { 65536 } },
+	{ "bytes of PAL lists, ranges", chunk_buffer, BENCH_BYTES_LIST, { 1048576 } },
+	{ "bytes of an xarray, ranges", chunk_buffer, BENCH_BYTES_XARRAY, { 1048576 } },
+};
+
 /* Here the number is that of other attachments, or of offers and requests */
 static const struct row other_rows[] = {
 	{ "attach static, others", heap_buffer, BENCH_ATTACH_STATIC, { 1, 64 } },
@@ -376,5 +389,6 @@ int main(void)
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
+	kernel_table(byte_rows, sizeof(byte_rows) / sizeof(byte_rows[0]), false);
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <linux/dma-resv.h>
 #include <linux/iommu.h>
 #include <linux/miscdevice.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/platform_device.h>
@@ -19,6 +20,8 @@
 #include <linux/sort.h>
 #include <linux/timex.h>
 #include <linux/uaccess.h>
+#include <linux/vmstat.h>
+#include <linux/xarray.h>
 
 #include "dma-buf-bench.h"
 
@@ -383,6 +386,130 @@ static int bench_iommu_map(struct sample *sample, u64 n, u64 len)
 	return ret;
 }
 
+/* ---- Memory ---- */
+
+/* mm/internal.h: pages that CPUs keep for themselves count as free then */
+void drain_all_pages(struct zone *zone);
+
+/* Each of them holds this many ranges */
+#define BENCH_CHUNK 1024
+#define BENCH_LIST 16384
+
+static u64 bench_free_bytes(void)
+{
+	drain_all_pages(NULL);
+	return (u64)global_zone_page_state(NR_FREE_PAGES) << PAGE_SHIFT;
+}
+
+static void *bench_take_attach(struct dma_buf *dmabuf, u64 i)
+{
+	return bench_attach(dmabuf, true);
+}
+
+static void bench_give_attach(struct dma_buf *dmabuf, void *item, u64 i)
+{
+	dma_buf_detach(dmabuf, item);
+}
+
+/* What a mapping adds to its attachment */
+static struct dma_buf_attachment *bench_mapper;
+
+static void *bench_take_map(struct dma_buf *dmabuf, u64 i)
+{
+	return dma_buf_sgt_map_attachment_unlocked(bench_mapper, DMA_TO_DEVICE);
+}
+
+static void bench_give_map(struct dma_buf *dmabuf, void *item, u64 i)
+{
+	dma_buf_sgt_unmap_attachment_unlocked(bench_mapper, item, DMA_TO_DEVICE);
+}
+
+#if PATCHED
+static void *bench_take_list(struct dma_buf *dmabuf, u64 i)
+{
+	return dma_buf_phys_list_alloc(BENCH_LIST) ?: ERR_PTR(-ENOMEM);
+}
+
+static void bench_give_list(struct dma_buf *dmabuf, void *item, u64 i)
+{
+	dma_buf_phys_list_free(item);
+}
+#else
+#define bench_take_list NULL
+#define bench_give_list NULL
+#endif
+
+static DEFINE_XARRAY(bench_xarray);
+
+static void *bench_take_xarray(struct dma_buf *dmabuf, u64 i)
+{
+	struct phys_vec *range = kmalloc_obj(*range);
+	void *old = range ? xa_store(&bench_xarray, i, range, GFP_KERNEL) : NULL;
+
+	return !range || xa_is_err(old) ? ERR_PTR(-ENOMEM) : range;
+}
+
+static void bench_give_xarray(struct dma_buf *dmabuf, void *item, u64 i)
+{
+	xa_erase(&bench_xarray, i);
+	kfree(item);
+}
+
+static const struct bench_kind {
+	void *(*take)(struct dma_buf *dmabuf, u64 i);
+	void (*give)(struct dma_buf *dmabuf, void *item, u64 i);
+	u64 chunk;
+} bench_kinds[] = {
+	{ bench_take_attach, bench_give_attach, 1 },
+	{ bench_take_map, bench_give_map, BENCH_CHUNK },
+	{ bench_take_list, bench_give_list, BENCH_LIST },
+	{ bench_take_xarray, bench_give_xarray, 1 },
+};
+
+static int bench_count_bytes(struct dma_buf *dmabuf, struct sample *sample,
+			     const struct bench_kind *kind, void **items, u64 n)
+{
+	u64 before = bench_free_bytes(), between, i;
+	int ret = 0;
+
+	for (i = 0; i < n; i++) {
+		items[i] = kind->take(dmabuf, i);
+		if (IS_ERR(items[i])) {
+			ret = PTR_ERR(items[i]);
+			break;
+		}
+	}
+	between = bench_free_bytes();
+	while (i--)
+		kind->give(dmabuf, items[i], i);
+	*sample = (struct sample){ before - between,
+				   max_t(s64, before - bench_free_bytes(), 0) };
+	return ret;
+}
+
+static int bench_bytes(struct dma_buf *dmabuf, struct sample *sample,
+		       u32 which, u64 n)
+{
+	const struct bench_kind *kind = &bench_kinds[which];
+	void **items;
+	int ret;
+
+	if (!kind->take)
+		return -EOPNOTSUPP;
+	n /= kind->chunk;
+	items = kvcalloc(n, sizeof(*items), GFP_KERNEL);
+	if (!items)
+		return -ENOMEM;
+	bench_mapper = bench_attach(dmabuf, true);
+	ret = PTR_ERR_OR_ZERO(bench_mapper);
+	if (!ret) {
+		ret = bench_count_bytes(dmabuf, sample, kind, items, n);
+		dma_buf_detach(dmabuf, bench_mapper);
+	}
+	kvfree(items);
+	return ret;
+}
+
 /* ---- Repetition ---- */
 
 static int bench_once(struct dma_buf *dmabuf, struct sample *sample,
@@ -405,6 +532,9 @@ static int bench_once(struct dma_buf *dmabuf, struct sample *sample,
 		return bench_match(dmabuf, sample, run->n);
 	case BENCH_IOMMU_MAP:
 		return bench_iommu_map(sample, run->n, run->len);
+	case BENCH_BYTES_ATTACH ... BENCH_BYTES_XARRAY:
+		return bench_bytes(dmabuf, sample, run->op - BENCH_BYTES_ATTACH,
+				   run->n);
 	default:
 		return -EINVAL;
 	}

@@ -19,6 +19,11 @@ enum {
 	BENCH_INVALIDATE,
 	BENCH_MATCH,		/* patched: n offers, n requests, the last pair fits */
 	BENCH_IOMMU_MAP,	/* n ranges of len bytes each; no buffer */
+	/* Bytes, not instructions: taken, and still there afterwards */
+	BENCH_BYTES_ATTACH,	/* n attachments */
+	BENCH_BYTES_MAP_SGT,	/* mappings of n ranges together */
+	BENCH_BYTES_LIST,	/* PAL lists of n ranges together */
+	BENCH_BYTES_XARRAY,	/* n ranges in an xarray, as a reference */
 };
 
 struct bench_run {

@@ -17,6 +17,7 @@
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
+#include <linux/vmalloc.h>
 
 #include "dma-buf-converter.h"
 
@@ -55,8 +56,10 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_pal_type, "DMA_BUF");
 struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count)
 {
 	struct dma_buf_phys_list *list;
+	size_t size = struct_size(list, phys, count);
 
-	list = kvzalloc_flex(*list, phys, count);
+	/* kmalloc() would round a long list up to the next power of two */
+	list = size > PAGE_SIZE ? vzalloc(size) : kzalloc(size, GFP_KERNEL);
 	if (!list)
 		return NULL;
 
