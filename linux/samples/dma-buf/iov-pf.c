@@ -548,8 +548,8 @@ static int iov_pf_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 }
 
 /*
- * The imports go first: the VFs go only when user space has closed them, and
- * until then their buffers can be mapped.
+ * The VFs stay, as with every user of pci_sriov_configure_simple(): user space
+ * disables them. Nobody gets to them by way of this PF any more.
  */
 static void iov_pf_remove(struct pci_dev *pdev)
 {
@@ -563,7 +563,6 @@ static void iov_pf_remove(struct pci_dev *pdev)
 			if (file->attach)
 				iov_file_detach(file);
 	}
-	pci_disable_sriov(pdev);
 	kref_put(&pf->kref, iov_pf_free);
 }
 
