@@ -34,6 +34,7 @@
 #define VFS 2
 #define PCI "/sys/bus/pci"
 #define TRACING "/sys/kernel/tracing"
+#define FABRIC "/sys/module/link_importer/parameters/fabric"
 
 /* The MSI-X table of a VF: 500 entries of 16 bytes, two pages without a word */
 #define TABLE 0x2000UL
@@ -351,11 +352,15 @@ static void row_link_foreign(const void *unused)
 	int fd = open_dev("link-importer"), dmabuf;
 
 	trace_start();
-	dmabuf = link_export(2);
+	dmabuf = link_export(1);
+	link_import(dmabuf);
+	expect("fabric=2", put(FABRIC, "2"), 0);
 	expect("another fabric", ctl(fd, LINK_IMPORT, dmabuf), -EOPNOTSUPP);
+	expect("fabric=1", put(FABRIC, "1"), 0);
 	expect("no DMA-buf", ctl(fd, LINK_IMPORT, fd), -EINVAL);
 	trace_read();
-	need_event("dma_buf_match:", "verdict=foreign-link err=-95");
+	need_event("dma_buf_match:", "offer=LINK request=LINK converter=none verdict=match err=0");
+	need_event("dma_buf_match:", "offer=LINK request=LINK converter=none verdict=foreign-link err=-95");
 	need_event("dma_buf_mapping_attach:", "type=none converter=none verdict=failed err=-95");
 	say("note EOPNOTSUPP, foreign-link");
 }
@@ -375,7 +380,7 @@ static void row_link_iommufd(const void *unused)
 /* A VF with its BAR mapped, and a PF's device */
 struct pair {
 	struct pdev vf;
-	int pf;
+	int pf, pf_index;
 };
 
 static int open_pf(int pf)
@@ -390,6 +395,7 @@ static void open_pair(struct pair *pair, int pf, int vf_of, int vf)
 {
 	pdev_open(&pair->vf, vf_bdf[vf_of][vf], 0, iommufd_open());
 	pair->pf = open_pf(pf);
+	pair->pf_index = pf;
 }
 
 static const struct range table_page = { TABLE, PAGE };
@@ -531,6 +537,7 @@ static void foreign_sgt(struct pair *pair, int dmabuf)
 	expect("attach", ctl(pair->pf, IOV_ATTACH, dmabuf), 0);
 	need_type(pair, "SGT");
 	expect("map", ctl(pair->pf, IOV_MAP, 0), 0);
+	need_bufinfo(pf_bdf[pair->pf_index], "type=SGT converter=PAL->SGT p2p=host-bridge-iova");
 	expect("read", pread(pair->pf, &word, 4, 0) < 0 ? -errno : 0, -EOPNOTSUPP);
 	expect("close of the exporter", close(pair->vf.fd), 0);
 }

@@ -106,7 +106,7 @@ struct iov_pf {
 	struct pci_dev *pdev;
 	struct miscdevice misc;
 	struct kref kref;
-	struct mutex lock;
+	struct mutex lock;	/* see above */
 	struct list_head files;
 	bool gone;
 };

@@ -21,7 +21,7 @@ MODULE_PARM_DESC(fabric, "which fabric this side of the link is on");
 
 /* One open file. @lock protects @attach, the reservation lock @cookie */
 struct link_file {
-	struct mutex lock;
+	struct mutex lock;	/* see above */
 	struct dma_buf_attachment *attach;
 	u32 cookie;		/* 0 if there is no mapping */
 };
