@@ -269,13 +269,28 @@ def importers(words):
             "-device", "e1000e", *edus]
 
 
+def functions():
+    """Two nvme with two VFs each, whose MSI-X table of 500 entries is memory that
+    keeps what is written to it."""
+    devices = []
+    for index in range(2):
+        devices += [
+            "-device", f"pcie-root-port,id=sriov{index},chassis={5 + index},slot={5 + index}",
+            "-device", f"nvme-subsys,id=subsys{index}",
+            "-device", f"nvme,serial=pf{index},subsys=subsys{index},bus=sriov{index},"
+                       "sriov_max_vfs=2,sriov_vq_flexible=4,sriov_vi_flexible=1000,"
+                       "max_ioqpairs=6,msix_qsize=1001"]
+    return devices
+
+
 def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
                  machine=""):
     """The machine: two exporters, one of them behind a root port, and edus.
 
     `machine` may have more: "live" for the devices of the larger kernel,
-    "switch" to put exporter and importer below one, "cpu=MODEL", "count" for a
-    time stamp counter that counts instructions and BARs of a GiB.
+    "switch" to put exporter and importer below one, "sriov" for PFs with VFs,
+    "cpu=MODEL", "count" for a time stamp counter that counts instructions and
+    BARs of a GiB.
     """
     words = dict(word.partition("=")[::2] for word in machine.split(",") if word)
     first_bus = "down1" if "switch" in words else "pcie.0"
@@ -287,6 +302,7 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
     # First, so that what is below a switch has the lowest bus numbers.
     devices += (SWITCH if "switch" in words else []) + importers(words)
     devices += ["-device", "pcie-root-port,id=root_port,chassis=1,slot=1"]
+    devices += functions() if "sriov" in words else []
     memory = []
     if "live" in words:
         memory = ["-object", f"memory-backend-memfd,id=ram,size={mem},share=on",
@@ -465,7 +481,7 @@ def parse_args(argv):
     add("--append", default="", help="more for the kernel command line")
     add("--timeout", type=float, default=120, metavar="SECONDS")
     add("--qemu", default="qemu-system-x86_64")
-    add("--machine", default="", metavar="WORDS", help="live, switch, cpu=MODEL, count")
+    add("--machine", default="", metavar="WORDS", help="live, switch, sriov, cpu=MODEL, count")
     add("--table", action="store_true", help="print every row, not only failed ones")
     return parser.parse_args(argv)
 

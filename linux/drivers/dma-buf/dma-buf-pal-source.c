@@ -64,8 +64,18 @@ void dma_buf_pal_source_destroy(struct dma_buf_pal_source *source)
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_destroy, "DMA_BUF");
 
-static struct dma_buf_phys_list *
-dma_buf_pal_source_map(struct dma_buf_attachment *attach)
+/**
+ * dma_buf_pal_source_get - count a mapping of the memory
+ * @attach: attachment that maps
+ *
+ * For exporters that offer a mapping type of their own beside PAL: the first
+ * thing that its map does, so that dma_buf_pal_source_revoke() waits for it.
+ *
+ * Context: The dma-buf reservation lock must be held.
+ *
+ * Return: 0, -ENODEV if the memory is revoked.
+ */
+int dma_buf_pal_source_get(struct dma_buf_attachment *attach)
 {
 	struct dma_buf_pal_source *source =
 		dma_buf_pal_source_of(attach->dmabuf);
@@ -73,15 +83,22 @@ dma_buf_pal_source_map(struct dma_buf_attachment *attach)
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	if (source->revoked)
-		return ERR_PTR(dma_buf_attach_refuse(attach, "revoked",
-						     -ENODEV));
+		return dma_buf_attach_refuse(attach, "revoked", -ENODEV);
 
 	kref_get(&source->kref);
-	return source->list;
+	return 0;
 }
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_get, "DMA_BUF");
 
-static void dma_buf_pal_source_unmap(struct dma_buf_attachment *attach,
-				     struct dma_buf_phys_list *list)
+/**
+ * dma_buf_pal_source_put - undo dma_buf_pal_source_get()
+ * @attach: attachment that unmaps
+ *
+ * The last thing that an unmap does.
+ *
+ * Context: The dma-buf reservation lock must be held.
+ */
+void dma_buf_pal_source_put(struct dma_buf_attachment *attach)
 {
 	struct dma_buf_pal_source *source =
 		dma_buf_pal_source_of(attach->dmabuf);
@@ -89,6 +106,21 @@ static void dma_buf_pal_source_unmap(struct dma_buf_attachment *attach,
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	kref_put(&source->kref, dma_buf_pal_source_idle);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_put, "DMA_BUF");
+
+static struct dma_buf_phys_list *
+dma_buf_pal_source_map(struct dma_buf_attachment *attach)
+{
+	int ret = dma_buf_pal_source_get(attach);
+
+	return ret ? ERR_PTR(ret) : dma_buf_pal_source_of(attach->dmabuf)->list;
+}
+
+static void dma_buf_pal_source_unmap(struct dma_buf_attachment *attach,
+				     struct dma_buf_phys_list *list)
+{
+	dma_buf_pal_source_put(attach);
 }
 
 static const struct dma_buf_mapping_pal_exp_ops dma_buf_pal_source_ops = {

@@ -179,6 +179,8 @@ void dma_buf_pal_source_destroy(struct dma_buf_pal_source *source);
 int dma_buf_pal_source_match(struct dma_buf_match_args *args);
 int dma_buf_pal_source_attach(struct dma_buf *dmabuf,
 			      struct dma_buf_attachment *attach);
+int dma_buf_pal_source_get(struct dma_buf_attachment *attach);
+void dma_buf_pal_source_put(struct dma_buf_attachment *attach);
 void dma_buf_pal_source_revoke(struct dma_buf *dmabuf);
 void dma_buf_pal_source_restore(struct dma_buf *dmabuf);
 
