@@ -953,6 +953,50 @@ static void row_load_race(const void *unused)
 /* ---- all rows ---- */
 
 /* In a process of its own, whose end gives everything back. */
+/* ---- what lsdmabuf says of two private types that do not meet ---- */
+
+/* As the command of lsdmabuf: the PF knows IOV and SGT, the buffer is LINK */
+static int meet(void)
+{
+	if (pci_find(ID_NVME, pf_bdf, PFS) != PFS)
+		return 1;
+	return ctl(open_pf(0), IOV_ATTACH, link_export(1)) != -EOPNOTSUPP;
+}
+
+static FILE *start_why(pid_t *pid)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC))
+		fail("pipe: %s", err(errno));
+	*pid = fork();
+	if (!*pid) {
+		dup2(fd[1], STDOUT_FILENO);
+		execl("/bin/lsdmabuf", "lsdmabuf", "--why", "/bin/iov", "meet", NULL);
+		_exit(127);
+	}
+	close(fd[1]);
+	return fdopen(fd[0], "r");
+}
+
+static void row_why(const void *unused)
+{
+	static const char want[] = "the exporter offers LINK, the importer asks for IOV and SGT, "
+		"and they do not meet; one of the two drivers has to know a type of the other as well.";
+	char line[LINE_MAX_LEN] = "";
+	int status;
+	pid_t pid;
+	FILE *out = start_why(&pid);
+
+	while (out && fgets(line, sizeof(line), out) && !strstr(line, want))
+		fputs(line, stdout);
+	waitpid(pid, &status, 0);
+	expect("status of lsdmabuf", status, 0);
+	if (!strstr(line, want))
+		fail("it said '%.200s'", line);
+	say("note %s", line);
+}
+
 static void row(const char *name, void (*test)(const void *), const void *arg)
 {
 	int status;
@@ -998,8 +1042,10 @@ static void prepare(const char *name, void (*test)(const void *))
 	row(name, test, NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], "meet"))
+		return meet();
 	cmdline_get("iov.foreign", foreign, sizeof(foreign));
 	say("row modules, PFs and VFs");
 	if (pci_find(ID_NVME, pf_bdf, PFS) != PFS)
@@ -1013,6 +1059,7 @@ int main(void)
 	prepare("link, load and unload", row_load_race);
 	setup(NULL);
 	table();
+	row("two private types", row_why, NULL);
 	row("two ranges", row_two_ranges, NULL);
 	row("slice", row_slice, NULL);
 	row("two VFs", row_two_vfs, NULL);
