@@ -278,6 +278,44 @@ static void need_bufinfo(const char *importer, const char *words)
 	fail("bufinfo: '%s', not '%s'", seen, want);
 }
 
+/* Its output; there is no shell for popen(). */
+static FILE *run(const char *program)
+{
+	int fd[2];
+
+	if (pipe2(fd, O_CLOEXEC))
+		fail("pipe: %s", err(errno));
+	if (!fork()) {
+		dup2(fd[1], STDOUT_FILENO);
+		dup2(fd[1], STDERR_FILENO);
+		execl(program, program, NULL);
+		_exit(126);
+	}
+	close(fd[1]);
+	return fdopen(fd[0], "r");
+}
+
+/* lsdmabuf shows this, whatever the width of its columns is. */
+static void need_lsdmabuf(const char *words)
+{
+	FILE *f = run("/bin/lsdmabuf");
+	char line[400], squeezed[400] = "";
+
+	while (f && fgets(line, sizeof(line), f)) {
+		char *to = squeezed;
+
+		for (char *c = line; *c; c++)
+			if (*c != ' ' || c[1] != ' ')
+				*to++ = *c;
+		*to = '\0';
+		if (strstr(squeezed, words)) {
+			fclose(f);
+			return;
+		}
+	}
+	fail("lsdmabuf: '%s', not '%s'", squeezed, words);
+}
+
 /* ---- LINK ---- */
 
 static int open_dev(const char *name)
@@ -335,6 +373,7 @@ static void row_link(const void *unused)
 	expect("outside", pread(two, in, 300, 4000) < 0 ? -errno : 0, -EINVAL);
 	need_bufinfo("link_invalidate [link_importer]",
 		     "type=LINK converter=none fabric=1");
+	need_lsdmabuf("link_invalidate [link_importer] LINK");
 	close(one);
 	close(two);
 	trace_read();
@@ -827,6 +866,45 @@ static void row_unbind_closed(const void *unused)
 	say("note detached, ENODEV");
 }
 
+/* The PF leaves the bus, and is found there again; VFs must be gone before. */
+static void row_remove(const void *unused)
+{
+	struct pair pair;
+
+	own_vf(&pair);
+	pdev_close(&pair.vf);
+	expect("sriov_numvfs=0", numvfs(0, "0"), 0);
+	expect("remove", attr(pf_bdf[0], "remove", "1"), 0);
+	need_type(&pair, "");
+	expect("map", ctl(pair.pf, IOV_MAP, 0), -ENODEV);
+	expect("rescan", put(PCI "/rescan", "1"), 0);
+	setup(NULL);
+	own_vf(&pair);
+	both_ways(&pair, 0, TABLE);
+	say("note detached, ENODEV, bytes verified with the new device");
+}
+
+/* A process with all of it open dies */
+static void row_killed(const void *unused)
+{
+	struct pair pair;
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		own_vf(&pair);
+		raise(SIGKILL);
+	}
+	waitpid(pid, &status, 0);
+	if (!WIFSIGNALED(status))
+		fail("bad test: not killed");
+	usleep(10000);
+	expect("buffers", bufinfo_read().buffers, 0);
+	own_vf(&pair);
+	both_ways(&pair, 0, TABLE);
+	say("note nothing left, bytes verified by the next one");
+}
+
 /* ---- races ---- */
 
 static void row_race(const void *unused)
@@ -1067,11 +1145,13 @@ int main(int argc, char **argv)
 	row("D3hot", row_power, NULL);
 	row("VF reset", row_reset, NULL);
 	row("VF closed", row_exporter_closed, NULL);
+	row("process killed", row_killed, NULL);
 	row("100 revokes", row_race, NULL);
 	row("VFs disabled", row_no_vfs, NULL);
 	prepare("VFs disabled, in use", row_no_vfs_in_use);
 	prepare("PF unbound", row_unbind);
 	row("VFs disabled, PF unbound", row_unbind_closed, NULL);
+	prepare("PF removed and found", row_remove);
 	prepare("unload while attached", row_iov_pinned);
 	return 0;
 }

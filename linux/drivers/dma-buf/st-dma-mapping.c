@@ -14,6 +14,8 @@
 #include <linux/prandom.h>
 #include <linux/slab.h>
 
+#include "dma-buf-converter.h"
+
 MODULE_IMPORT_NS("DMA_BUF");
 
 #define EXPECT_WARNS(test, warns, expected, expr)			\
@@ -299,34 +301,87 @@ static const struct dma_buf_mapping_type table_types[NTYPES] = {
 	{ .name = "C", .match = table_match, .finish_match = table_finish },
 };
 
+/* A converter from A to B, which keeps the payload and so the verdicts */
+static const struct {
+	struct dma_buf_mapping_exp_ops ops;
+	int size;	/* or the two might have one address */
+} table_ops = { .size = 1 }, table_converted_ops = { .size = 2 };
+
+static int table_convert(const struct dma_buf_mapping_match *exp,
+			 struct dma_buf_mapping_match *offer)
+{
+	*offer = *exp;
+	offer->type = &table_types[1];
+	offer->exp_ops = &table_converted_ops.ops;
+	return 0;
+}
+
+static const struct dma_buf_converter table_converter = {
+	.name = "A->B",
+	.from = &table_types[0],
+	.to = &table_types[1],
+	.ops = &table_converted_ops.ops,
+	.offer = table_convert,
+};
+
+static void table_no_converter(void *unused)
+{
+	dma_buf_test_converter = NULL;
+}
+
 static void table_fill(struct dma_buf_mapping_match *side, size_t n,
 		       struct rnd_state *rnd)
 {
 	for (size_t i = 0; i < n; i++)
 		side[i] = (struct dma_buf_mapping_match) {
 			.type = &table_types[prandom_u32_state(rnd) % NTYPES],
+			.exp_ops = &table_ops.ops,
 			.payload = { i, ~i, 0x1234 + i },
 		};
 }
 
-/* The rule, once more: returns what attach must return, and the pair */
-static int model(const struct dma_buf_mapping_match *exp, size_t nexp,
-		 const struct dma_buf_mapping_match *imp, size_t nimp,
-		 int *calls, size_t *offer, size_t *request)
-{
-	*calls = 0;
-	for (*offer = 0; *offer < nexp; ++*offer) {
-		for (*request = 0; *request < nimp; ++*request) {
-			int v = table.verdict[*offer][*request];
+struct pick {
+	size_t offer;
+	size_t request;
+	bool converted;
+	int calls;
+};
 
-			if (exp[*offer].type != imp[*request].type)
+/* The rule, once more. A converted round has the converter's offers alone */
+static int model_round(const struct dma_buf_mapping_match *exp, size_t nexp,
+		       const struct dma_buf_mapping_match *imp, size_t nimp,
+		       struct pick *pick)
+{
+	for (pick->offer = 0; pick->offer < nexp; pick->offer++) {
+		const struct dma_buf_mapping_type *type = exp[pick->offer].type;
+
+		if (pick->converted && type != table_converter.from)
+			continue;
+		for (pick->request = 0; pick->request < nimp; pick->request++) {
+			int v = table.verdict[pick->offer][pick->request];
+
+			if (imp[pick->request].type !=
+			    (pick->converted ? table_converter.to : type))
 				continue;
-			++*calls;
+			pick->calls++;
 			if (v != -EOPNOTSUPP)
 				return v > 0 ? -EINVAL : v;
 		}
 	}
 	return -EOPNOTSUPP;
+}
+
+/* Returns what attach must return, and the pair */
+static int model(const struct dma_buf_mapping_match *exp, size_t nexp,
+		 const struct dma_buf_mapping_match *imp, size_t nimp,
+		 struct pick *pick)
+{
+	int ret = model_round(exp, nexp, imp, nimp, pick);
+
+	if (ret != -EOPNOTSUPP || !dma_buf_test_converter)
+		return ret;
+	pick->converted = true;
+	return model_round(exp, nexp, imp, nimp, pick);
 }
 
 static void one_random_match(struct kunit *test, struct fake *fake,
@@ -338,8 +393,8 @@ static void one_random_match(struct kunit *test, struct fake *fake,
 	struct dma_buf_mapping_match exp[MAX_SIDE], imp[MAX_SIDE];
 	size_t nimp = 1 + prandom_u32_state(rnd) % MAX_SIDE;
 	struct dma_buf_attachment *attach;
-	size_t offer, request;
-	int calls, ret, i;
+	struct pick pick = {};
+	int ret, i;
 
 	fake->noffers = prandom_u32_state(rnd) % (MAX_SIDE + 1);
 	fake->offers = exp;
@@ -349,18 +404,24 @@ static void one_random_match(struct kunit *test, struct fake *fake,
 			verdicts[prandom_u32_state(rnd) % ARRAY_SIZE(verdicts)];
 	table_fill(exp, fake->noffers, rnd);
 	table_fill(imp, nimp, rnd);
-	ret = model(exp, fake->noffers, imp, nimp, &calls, &offer, &request);
+	dma_buf_test_converter = prandom_u32_state(rnd) % 2 ? &table_converter :
+							      NULL;
+	ret = model(exp, fake->noffers, imp, nimp, &pick);
 
 	attach = dma_buf_mapping_attach(fake->dmabuf, imp, nimp, NULL, NULL);
 	KUNIT_EXPECT_EQ(test, ret, PTR_ERR_OR_ZERO(attach));
-	KUNIT_EXPECT_EQ(test, calls, table.calls);
+	KUNIT_EXPECT_EQ(test, pick.calls, table.calls);
 	KUNIT_EXPECT_EQ(test, !ret, table.finished);
 	if (IS_ERR(attach))
 		return;
 
-	KUNIT_EXPECT_EQ(test, offer, table.offer);
-	KUNIT_EXPECT_EQ(test, request, table.request);
-	KUNIT_EXPECT_PTR_EQ(test, exp[offer].type, attach->map_type.type);
+	KUNIT_EXPECT_EQ(test, pick.offer, table.offer);
+	KUNIT_EXPECT_EQ(test, pick.request, table.request);
+	KUNIT_EXPECT_PTR_EQ(test, pick.converted ? table_converter.to :
+						   exp[pick.offer].type,
+			    attach->map_type.type);
+	KUNIT_EXPECT_PTR_EQ(test, pick.converted ? &table_ops.ops : NULL,
+			    attach->converted);
 	dma_buf_detach(fake->dmabuf, attach);
 }
 
@@ -373,6 +434,8 @@ static void test_match_random(struct kunit *test)
 	kunit_info(test, "seed %u\n", seed);
 	prandom_seed_state(&rnd, seed);
 	fake_export(test, fake);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, table_no_converter, NULL));
 	kunit_warning_suppress(test) {
 		for (int i = 0; i < 5000; i++)
 			one_random_match(test, fake, &rnd);
