@@ -49,9 +49,6 @@
 #include <linux/swiotlb.h>
 #include <linux/wait.h>
 
-/* A segment of a scatterlist cannot be longer */
-#define DEVICE_HEAP_MAX_SIZE	ALIGN_DOWN(UINT_MAX, PAGE_SIZE)
-
 /* How often removal says what it waits for */
 #define DEVICE_HEAP_PATIENCE	(10 * HZ)
 
@@ -74,6 +71,7 @@ struct device_heap {
 	struct dma_buf_mapping_match offer;
 	struct list_head node;
 	bool has_pool;
+	/* Protects the list below */
 	struct mutex lock;
 	struct list_head buffers;
 	wait_queue_head_t wait;
@@ -673,7 +671,8 @@ static struct dma_buf *device_heap_allocate(struct dma_heap *dma_heap,
 	struct device_heap_buffer *buffer;
 	struct dma_buf *dmabuf;
 
-	if (len > DEVICE_HEAP_MAX_SIZE)
+	/* The device gets it in one segment */
+	if (len > dma_get_max_seg_size(heap->dev))
 		return ERR_PTR(-EINVAL);
 	if (len >> PAGE_SHIFT > totalram_pages())
 		return ERR_PTR(-ENOMEM);
@@ -793,8 +792,8 @@ static struct device_heap *device_heap_new(struct device *dev)
 
 /**
  * dev_dma_heap_add - add the heap of a device
- * @dev: device that is ready for DMA: its masks, and its memory pool if it has
- *	one, are set
+ * @dev: device that is ready for DMA: its masks, its segment size, which is the
+ *	limit for a buffer, and its memory pool if it has one, are set
  *
  * User space can then allocate buffers from /dev/dma_heap/ and the name of the
  * device. They are backed by what the DMA API allocates for @dev.

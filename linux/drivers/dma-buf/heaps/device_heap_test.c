@@ -111,6 +111,8 @@ static int variant_setup(struct device *dev, const struct variant *variant)
 	if (ret)
 		return ret;
 
+	if (variant->flags & HAS_HEAP)
+		dma_set_max_seg_size(dev, UINT_MAX);
 	dev->bus_dma_limit = variant->limit;
 	if (variant->flags & NO_DMA)
 		dev->dma_mask = NULL;
@@ -287,6 +289,7 @@ static struct pci_driver test_pci_driver = {
  * @added: a device with a heap of its own
  */
 struct test_import {
+	/* One ioctl at a time */
 	struct mutex lock;
 	struct dma_buf *dmabuf;
 	struct dma_buf_attachment *attach;

@@ -10,7 +10,7 @@
 #include <linux/types.h>
 
 /* The importer unmaps when it is told to */
-#define DEVICE_HEAP_TEST_REVOCABLE	(1 << 0)
+#define DEVICE_HEAP_TEST_REVOCABLE	1
 
 struct device_heap_test_attach {
 	__s32 dmabuf;
