@@ -337,6 +337,19 @@ static void check_result(const void *result, int expected)
 	shim.fault_err = 0;
 }
 
+/* The end of the attachment's line in debugfs */
+static void check_dump(const struct importer *imp, const char *route)
+{
+	struct seq_file s = {};
+	char text[64];
+
+	if (imp->pal)
+		return;
+	snprintf(text, sizeof(text), " p2p=%s", route);
+	imp->attach->map_type.type->debugfs_dump(&s, imp->attach);
+	EQ(strcmp(s.text, text), 0);
+}
+
 static void check_attached(const struct importer *imp)
 {
 	const struct dma_buf_attachment *attach = imp->attach;
@@ -348,6 +361,7 @@ static void check_attached(const struct importer *imp)
 	CHECK(dma_buf_sgt_dma_device(attach) == (imp->pal ? NULL : imp->dev));
 	EQ(dma_buf_sgt_p2p_allowed(attach), !imp->pal && is_mmio(&buffer));
 	CHECK(dma_buf_converter_of(attach) == (converted ? &dma_buf_pal_to_sgt : NULL));
+	check_dump(imp, is_mmio(&buffer) ? "allowed" : "none");
 }
 
 static void attach(struct importer *imp)
@@ -385,6 +399,15 @@ static void op_attach(struct importer *imp, struct input *in)
 
 /* ---- what a device sees ---- */
 
+static const char *route_of(const struct importer *imp)
+{
+	if (!is_mmio(&buffer))
+		return "none";
+	if (imp->dev->p2p == PCI_P2PDMA_MAP_BUS_ADDR)
+		return "bus-address";
+	return imp->dev->iova ? "host-bridge-iova" : "host-bridge-phys";
+}
+
 static phys_addr_t seen(const struct importer *imp, dma_addr_t addr, size_t *left)
 {
 	if (is_mmio(&buffer) && imp->dev->p2p == PCI_P2PDMA_MAP_BUS_ADDR) {
@@ -416,15 +439,6 @@ static void check_entry(const struct importer *imp, const struct scatterlist *sg
 	}
 }
 
-static const char *route_of(const struct importer *imp)
-{
-	if (!is_mmio(&buffer))
-		return "none";
-	if (imp->dev->p2p == PCI_P2PDMA_MAP_BUS_ADDR)
-		return "bus-address";
-	return imp->dev->iova ? "host-bridge-iova" : "host-bridge-phys";
-}
-
 /* No more entries than the bytes need: pieces, of ranges or of all in one */
 static size_t expect_entries(const struct importer *imp)
 {
@@ -435,16 +449,6 @@ static size_t expect_entries(const struct importer *imp)
 	for (size_t i = 0; i < buffer.list->count; i++)
 		count += DIV_ROUND_UP(buffer.list->phys[i].len, MAX_PIECE);
 	return count;
-}
-
-static void check_dump(const struct importer *imp)
-{
-	struct seq_file s = {};
-	char text[64];
-
-	snprintf(text, sizeof(text), " p2p=%s", route_of(imp));
-	imp->attach->map_type.type->debugfs_dump(&s, imp->attach);
-	EQ(strcmp(s.text, text), 0);
 }
 
 static void check_sgt(const struct importer *imp, struct sg_table *sgt)
@@ -464,7 +468,7 @@ static void check_sgt(const struct importer *imp, struct sg_table *sgt)
 	}
 	if (!shim.wrap && is_mmio(&buffer))
 		EQ(sgt->orig_nents, 0);
-	check_dump(imp);
+	check_dump(imp, route_of(imp));
 }
 
 static void check_event(const char *name, const char *route, size_t ranges, int err)

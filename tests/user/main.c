@@ -8,24 +8,16 @@
 #include <unistd.h>
 #include "test.h"
 
-#ifndef LIBFUZZER
-void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
-#endif
-
-/* Most is done by the last of the tests: many short programs */
-#define LONGEST	220
-
 static struct {
 	u8 bytes[4096];
 	size_t len;
 } program;
 
-static u64 seed = 1;
-static unsigned long programs = 100000;
-
 /* A reproducer, to be pasted into a test */
 static void print_program(void)
 {
+	if (!program.len)
+		return;
 	fprintf(stderr, "static const u8 program[] = {");
 	for (size_t i = 0; i < program.len; i++)
 		fprintf(stderr, "%s0x%02x,", i % 12 ? " " : "\n\t", program.bytes[i]);
@@ -78,6 +70,15 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t len)
 }
 
 #else
+
+/* Most is done by the last of the tests: many short programs */
+#define LONGEST	220
+
+static u64 seed = 1;
+static unsigned long programs = 100000;
+
+/* Is there with sanitizers only */
+void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
 
 /* splitmix64 */
 static u64 next_random(void)
@@ -138,8 +139,7 @@ static bool run_test(const struct test *test)
 		shim_reset();
 		test->run();
 		shim_done();
-		fflush(stdout);
-		_exit(0);
+		exit(0);
 	}
 	waitpid(pid, &status, 0);
 	good = dies ? WIFSIGNALED(status) : !status;

@@ -49,10 +49,11 @@ static const struct dma_buf_mapping_type curt = {
 static const struct dma_buf_mapping_type *const types[] = {
 	&picky, &easy, &curt, &dma_buf_mapping_sgt_type, &dma_buf_mapping_pal_type };
 
-/* ---- the tests' own row of the table: anything to picky ---- */
+/* ---- the tests' own row of the table, from any type to a private one ---- */
 
 static const struct dma_buf_mapping_exp_ops *const row_ops =
 	(const struct dma_buf_mapping_exp_ops *)&row_ops;
+static const struct dma_buf_mapping_type *row_to;
 static int row_err;
 static unsigned long row_word;
 
@@ -61,7 +62,7 @@ static int row_offer(const struct dma_buf_mapping_match *exp,
 {
 	(void)exp;
 	*offer = (struct dma_buf_mapping_match){
-		.type = &picky, .exp_ops = row_ops, .payload = { row_word, 77 } };
+		.type = row_to, .exp_ops = row_ops, .payload = { row_word, 77 } };
 	return row_err;
 }
 
@@ -229,7 +230,7 @@ static void take_row(struct input *in, struct dma_buf_converter *row)
 
 	*row = (struct dma_buf_converter){
 		.name = "row", .from = types[take(in, ARRAY_SIZE(types))],
-		.to = &picky, .ops = row_ops, .offer = row_offer };
+		.to = row_to = types[take(in, 3)], .ops = row_ops, .offer = row_offer };
 	dma_buf_test_converter = take(in, 2) ? row : NULL;
 	row_err = errs[take(in, ARRAY_SIZE(errs))];
 	row_word = take(in, 4);
@@ -338,6 +339,22 @@ static void test_bad_offer(void)
 	pair.exp.sgt_data.exporter_requires_p2p = DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE;
 	EQ(pair_match(), -EINVAL);
 	said("error", -EINVAL);
+}
+
+/* Of a converter: nothing is taken from it */
+static void test_bad_row(void)
+{
+	struct dma_buf_converter row = {
+		.name = "row", .from = &easy, .to = &picky, .ops = row_ops, .offer = row_offer };
+
+	shim.may_warn = 1;
+	pair_init();
+	dma_buf_test_converter = &row;
+	pair.exp.type = &easy;
+	row_to = NULL;
+	EQ(pair_match(), -EINVAL);
+	CHECK(!pair.attach.converted);
+	dma_buf_test_converter = NULL;
 }
 
 static void test_bad_request(void)
@@ -474,6 +491,7 @@ const struct test match_tests[] = {
 	{ "match: arguments that are missing", test_bad_arguments },
 	{ "match: nothing is offered", test_no_offer },
 	{ "match: offers that are wrong", test_bad_offer },
+	{ "match: offers of a converter that are wrong", test_bad_row },
 	{ "match: requests that are wrong", test_bad_request },
 	{ "match: each reason has its word", test_p2p_words },
 	{ "match: a verdict that is no errno", test_verdict_is_no_errno },

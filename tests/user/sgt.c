@@ -173,6 +173,40 @@ static void test_pin_busy(void)
 	end();
 }
 
+/* An exporter whose memory never moves need not be told */
+static void test_no_pin(void)
+{
+	begin(false);
+	attach.importer_ops = NULL;
+	exporter_returns = &table;
+	CHECK(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE) == &table);
+	dma_buf_sgt_unmap_attachment(&attach, &table, DMA_TO_DEVICE);
+	EQ(unmapped, 1);
+	EQ(shim.waits[DMA_RESV_USAGE_KERNEL], 1);
+	end();
+}
+
+/* RAM, says the offer; MMIO, says the list */
+static void test_pal_lies(void)
+{
+	struct dma_buf_phys_list mmio = { .size = 2 * PAGE_SIZE, .memory = DMA_BUF_PHYS_MMIO };
+	struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_PAL(&pal_ops);
+	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_SGT(&dev, true);
+	struct dma_buf_match_args args = { &dmabuf, &attach, &request, 1 };
+
+	begin(true);
+	end();
+	shim.may_warn = 1;
+	offer.pal_data.is_ram = true;
+	EQ(dma_buf_match_mapping(&args, &offer, 1), 0);
+	dma_resv_lock(&resv, NULL);
+	exporter_returns = list = &mmio;
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EINVAL);
+	EQ(unmapped, 1);
+	EQ(shim.warned, 1);
+	dma_resv_unlock(&resv);
+}
+
 /* What an importer gets may be looked at by debug code, and is told, not stopped */
 static void map_unaligned(dma_addr_t addr, unsigned int len, unsigned int told)
 {
@@ -310,6 +344,8 @@ const struct test sgt_tests[] = {
 	{ "sgt: no device", test_no_device },
 	{ "sgt: an exporter without a scatterlist", test_sgt_bad_exporter },
 	{ "sgt: a pin that finds the buffer busy", test_pin_busy },
+	{ "sgt: an exporter that does not pin", test_no_pin },
+	{ "pal: an offer of RAM with a list of MMIO", test_pal_lies },
 	{ "sgt: addresses that are not aligned", test_unaligned },
 	{ "vec: arguments that are missing", test_vec_bad_arguments },
 	{ "vec: no route", test_vec_no_route },

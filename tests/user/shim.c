@@ -65,10 +65,45 @@ bool shim_fails(int err)
 	return true;
 }
 
-void shim_warn(const char *file, int line, const char *what)
+bool shim_warn(bool cond, const char *file, int line, const char *what)
 {
-	if (++shim.warned > shim.may_warn)
+	if (cond && ++shim.warned > shim.may_warn)
 		die("%s:%d: WARN_ON(%s)", file, line, what);
+	return cond;
+}
+
+void shim_held(const bool *lock, bool held)
+{
+	if (*lock != held)
+		die("the reservation lock is %sheld", *lock ? "" : "not ");
+}
+
+void dma_resv_lock(struct dma_resv *resv, void *ctx)
+{
+	CHECK(!ctx);
+	shim_held(&resv->lock.base, false);
+	resv->lock.base = true;
+}
+
+void dma_resv_unlock(struct dma_resv *resv)
+{
+	shim_held(&resv->lock.base, true);
+	resv->lock.base = false;
+}
+
+void kref_get(struct kref *kref)
+{
+	CHECK(kref->count > 0);
+	kref->count++;
+}
+
+int kref_put(struct kref *kref, void (*release)(struct kref *))
+{
+	CHECK(kref->count > 0);
+	if (--kref->count)
+		return 0;
+	release(kref);
+	return 1;
 }
 
 void *shim_alloc(size_t head, size_t count, size_t size, int fill)

@@ -63,7 +63,8 @@ extern struct shim shim;
 void shim_reset(void);
 void shim_done(void);
 bool shim_fails(int err);
-void shim_warn(const char *file, int line, const char *what);
+bool shim_warn(bool cond, const char *file, int line, const char *what);
+void shim_held(const bool *lock, bool held);
 void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #define CHECK(cond)							\
@@ -112,13 +113,7 @@ void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 #define DEFINE_FREE(name, type, code)					\
 	static inline void __free_##name(void *p) { type _T = *(type *)p; code; }
 
-#define WARN_ON(cond)							\
-	({								\
-		bool _w = (cond);					\
-		if (_w)							\
-			shim_warn(__FILE_NAME__, __LINE__, #cond);	\
-		_w;							\
-	})
+#define WARN_ON(cond)	shim_warn(cond, __FILE_NAME__, __LINE__, #cond)
 #define WARN_ON_ONCE(cond)	WARN_ON(cond)
 #define WARN(cond, ...)		WARN_ON(cond)
 #define pr_debug(...)		(shim.debugged++)
@@ -202,20 +197,8 @@ static inline void kref_init(struct kref *kref)
 	kref->count = 1;
 }
 
-static inline void kref_get(struct kref *kref)
-{
-	CHECK(kref->count > 0);
-	kref->count++;
-}
-
-static inline int kref_put(struct kref *kref, void (*release)(struct kref *))
-{
-	CHECK(kref->count > 0);
-	if (--kref->count)
-		return 0;
-	release(kref);
-	return 1;
-}
+void kref_get(struct kref *kref);
+int kref_put(struct kref *kref, void (*release)(struct kref *));
 
 struct completion {
 	int done;
@@ -237,12 +220,11 @@ struct dma_resv {
 enum dma_resv_usage { DMA_RESV_USAGE_KERNEL, DMA_RESV_USAGE_BOOKKEEP };
 #define MAX_SCHEDULE_TIMEOUT	LONG_MAX
 
-#define lockdep_assert_not_held(lock)	CHECK(!*(lock))
-#define dma_resv_assert_held(resv)	CHECK((resv)->lock.base)
-#define dma_resv_lock(resv, ctx)					\
-	({ CHECK(!(resv)->lock.base); (resv)->lock.base = true; })
-#define dma_resv_unlock(resv)						\
-	({ CHECK((resv)->lock.base); (resv)->lock.base = false; })
+/* Functions, so that they are no branches of the files that are looked at */
+#define lockdep_assert_not_held(lock)	shim_held(lock, false)
+#define dma_resv_assert_held(resv)	shim_held(&(resv)->lock.base, true)
+void dma_resv_lock(struct dma_resv *resv, void *ctx);
+void dma_resv_unlock(struct dma_resv *resv);
 long dma_resv_wait_timeout(struct dma_resv *resv, enum dma_resv_usage usage,
 			   bool intr, unsigned long timeout);
 
