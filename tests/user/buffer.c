@@ -915,6 +915,41 @@ static void test_unlocked(void)
 	buffer_end();
 }
 
+/*
+ * DIV_ROUND_UP() of a length and the longest piece wraps around, so that the
+ * scatterlist has one entry for what needs 2^32. Nobody has that much memory; but
+ * on 32 bits the same happens to every range of more than a page.
+ */
+static void map_too_long(enum lends kind, int dev)
+{
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(2);
+	struct importer *imp;
+	void *map;
+
+	memset(&buffer, 0, sizeof(buffer));
+	memcpy(buffer.devs, some_devs, sizeof(some_devs));
+	list->phys[0].len = -2 * PAGE_SIZE;
+	list->phys[1].len = PAGE_SIZE;
+	buffer_start(list, kind);
+	imp = borrow(0, dev, &importer_ops[0], false);
+	dma_resv_lock(&buffer.resv, NULL);
+	map = map_locked(imp);
+	dma_resv_unlock(&buffer.resv);
+	CHECK(IS_ERR(map));
+	buffer_end();
+}
+
+static void test_too_long_ram(void)
+{
+	map_too_long(LENDS_RAM, 0);
+}
+
+static void test_too_long_mmio(void)
+{
+	for (int dev = 0; dev < 3; dev++)
+		map_too_long(LENDS_MMIO, dev);
+}
+
 const struct test buffer_tests[] = {
 	{ "buffer: each call on the way fails once, on all routes", test_faults },
 	{ "buffer: routes that are refused", test_refused_routes },
@@ -923,5 +958,7 @@ const struct test buffer_tests[] = {
 	{ "buffer: importers are told, then waited for", test_revoke_order },
 	{ "buffer: attach while revoked", test_attach_while_revoked },
 	{ "buffer: the functions that lock", test_unlocked },
+	{ "known bug: RAM of more pieces than can be counted", test_too_long_ram },
+	{ "known bug: MMIO of more pieces than can be counted", test_too_long_mmio },
 	{}
 };

@@ -251,6 +251,16 @@ static void test_one_range(void)
 	EQ(seal_one(-PAGE_SIZE, 2 * PAGE_SIZE, 2 * PAGE_SIZE), -EINVAL);
 }
 
+/* At address 0, where its last byte does not wrap around */
+static void test_empty_range(void)
+{
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(2);
+
+	list->phys[0].len = PAGE_SIZE;
+	EQ(dma_buf_phys_list_seal(list, PAGE_SIZE, DMA_BUF_PHYS_MMIO, NULL), -EINVAL);
+	dma_buf_phys_list_free(list);
+}
+
 /* Together they are more than a size_t can tell, and a small number if it does */
 static void test_sum_wraps(void)
 {
@@ -339,6 +349,7 @@ static void test_step_of_nothing(void)
 
 const struct test list_tests[] = {
 	{ "list: one range", test_one_range },
+	{ "list: an empty range", test_empty_range },
 	{ "list: the sum wraps around", test_sum_wraps },
 	{ "list: no range", test_no_range },
 	{ "list: RAM with a provider, unknown memory", test_bad_memory },

@@ -335,7 +335,9 @@ static void test_bad_offer(void)
 	pair.exp.sgt_data.exporter_requires_p2p = 1;
 	EQ(pair_match(), -EINVAL);
 	pair.exp.sgt_data.exporter_requires_p2p = 3;
+	pair.exp.sgt_data.exporting_p2p_device = &gpu;
 	EQ(pair_match(), -EINVAL);
+	pair.exp.sgt_data.exporting_p2p_device = NULL;
 	pair.exp.sgt_data.exporter_requires_p2p = DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE;
 	EQ(pair_match(), -EINVAL);
 	said("error", -EINVAL);
