@@ -34,6 +34,7 @@ struct buffer {
 	struct dma_buf_phys_list *list;
 	struct phys_vec *was;		/* the list as it was sealed */
 	int pins, native_maps;
+	bool revoking;
 	struct importer importers[IMPORTERS];
 	struct device devs[4];
 };
@@ -270,20 +271,35 @@ static void unmap_all_locked(struct importer *imp)
 			unmap_locked(imp, n);
 }
 
-/* Nobody may map while the memory is being taken back */
+static int expect_map(const struct importer *imp);
+
+/* Nobody may map while the memory is taken back, and at once when it is not */
+static void map_again(struct importer *imp)
+{
+	unsigned int fault = shim.fault;
+	int n = MAPS - 1;
+
+	shim.fault = 0;
+	EQ(buffer.source.revoked, buffer.revoking);
+	imp->maps[n] = map_locked(imp);
+	EQ(PTR_ERR_OR_ZERO(imp->maps[n]), expect_map(imp));
+	if (IS_ERR(imp->maps[n]))
+		imp->maps[n] = NULL;
+	else
+		unmap_locked(imp, n);
+	shim.fault = fault;
+}
+
 static void invalidate(struct dma_buf_attachment *attach)
 {
 	struct importer *imp = attach->importer_priv;
-	unsigned int fault = shim.fault;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 	imp->invalidated++;
 	if (!imp->late)
 		unmap_all_locked(imp);
-	shim.fault = 0;
-	if (buffer.source.revoked)
-		EQ(PTR_ERR(map_locked(imp)), -ENODEV);
-	shim.fault = fault;
+	if (!imp->maps[MAPS - 1])
+		map_again(imp);
 }
 
 /* The other thread, that unmaps what was still in use */
@@ -611,6 +627,7 @@ static void revoke_or_restore(bool revoke)
 	bool changes = buffer.source.revoked != revoke;
 	int told = invalidated(), waits = shim.waits[DMA_RESV_USAGE_BOOKKEEP];
 
+	buffer.revoking = revoke;
 	if (revoke)
 		dma_buf_pal_source_revoke(&buffer.dmabuf);
 	else

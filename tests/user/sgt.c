@@ -186,27 +186,6 @@ static void test_no_pin(void)
 	end();
 }
 
-/* RAM, says the offer; MMIO, says the list */
-static void test_pal_lies(void)
-{
-	struct dma_buf_phys_list mmio = { .size = 2 * PAGE_SIZE, .memory = DMA_BUF_PHYS_MMIO };
-	struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_PAL(&pal_ops);
-	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_SGT(&dev, true);
-	struct dma_buf_match_args args = { &dmabuf, &attach, &request, 1 };
-
-	begin(true);
-	end();
-	shim.may_warn = 1;
-	offer.pal_data.is_ram = true;
-	EQ(dma_buf_match_mapping(&args, &offer, 1), 0);
-	dma_resv_lock(&resv, NULL);
-	exporter_returns = list = &mmio;
-	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EINVAL);
-	EQ(unmapped, 1);
-	EQ(shim.warned, 1);
-	dma_resv_unlock(&resv);
-}
-
 /* What an importer gets may be looked at by debug code, and is told, not stopped */
 static void map_unaligned(dma_addr_t addr, unsigned int len, unsigned int told)
 {
@@ -236,6 +215,29 @@ static void test_unaligned(void)
 
 static struct pci_dev gpu = { .dev = { .name = "gpu", .is_pci = true } };
 static struct p2pdma_provider provider = { .owner = &gpu.dev };
+
+/* RAM, says the offer; MMIO, says the list */
+static void test_pal_lies(void)
+{
+	struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_PAL(&pal_ops);
+	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_SGT(&dev, true);
+	struct dma_buf_match_args args = { &dmabuf, &attach, &request, 1 };
+
+	begin(true);
+	end();
+	shim.may_warn = 1;
+	dev.p2p = PCI_P2PDMA_MAP_BUS_ADDR;
+	offer.pal_data.is_ram = true;
+	EQ(dma_buf_match_mapping(&args, &offer, 1), 0);
+	exporter_returns = list = dma_buf_phys_list_alloc(1);
+	list->phys[0].len = dmabuf.size;
+	EQ(dma_buf_phys_list_seal(list, dmabuf.size, DMA_BUF_PHYS_MMIO, &provider), 0);
+	dma_resv_lock(&resv, NULL);
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EINVAL);
+	dma_resv_unlock(&resv);
+	EQ(unmapped, 1);
+	dma_buf_phys_list_free(list);
+}
 
 static struct sg_table *vec_to_sgt(struct phys_vec *vec, size_t count, size_t size)
 {
@@ -336,6 +338,20 @@ static void test_dies_vec(void)
 	vec_to_sgt(&vec, 1, PAGE_SIZE);
 }
 
+static void test_dies_vec_free(void)
+{
+	struct phys_vec vec = { .len = PAGE_SIZE };
+	struct sg_table *sgt;
+
+	begin(false);
+	dev.p2p = PCI_P2PDMA_MAP_BUS_ADDR;
+	sgt = vec_to_sgt(&vec, 1, PAGE_SIZE);
+	end();
+	if (IS_ERR(sgt))
+		return;		/* which is no death */
+	dma_buf_free_sgt(&attach, sgt, DMA_TO_DEVICE);
+}
+
 const struct test sgt_tests[] = {
 	{ "pal: arguments that are missing", test_pal_bad_arguments },
 	{ "pal: an exporter without a list, or with another one", test_pal_bad_exporter },
@@ -355,5 +371,6 @@ const struct test sgt_tests[] = {
 	{ "sgt: map dies without the lock", test_dies_sgt_map },
 	{ "sgt: unmap dies without the lock", test_dies_sgt_unmap },
 	{ "vec: map dies without the lock", test_dies_vec },
+	{ "vec: free dies without the lock", test_dies_vec_free },
 	{}
 };

@@ -139,6 +139,13 @@ void seq_printf(struct seq_file *s, const char *fmt, ...)
 	CHECK(s->len < sizeof(s->text));
 }
 
+/* Whoever waits takes the memory: no device may reach it any more */
+void complete(struct completion *completion)
+{
+	EQ(shim.pieces, 0);
+	completion->done++;
+}
+
 void wait_for_completion(struct completion *completion)
 {
 	if (!completion->done && shim.other_thread)

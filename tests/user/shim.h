@@ -206,7 +206,7 @@ struct completion {
 
 #define init_completion(c)	((c)->done = 0)
 #define reinit_completion(c)	((c)->done = 0)
-#define complete(c)		((void)(c)->done++)
+void complete(struct completion *completion);
 void wait_for_completion(struct completion *completion);
 
 /* ---- the reservation lock and its fences ---- */
