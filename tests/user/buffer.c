@@ -10,7 +10,7 @@
 
 #define IMPORTERS	3
 #define MAPS		2
-#define MMIO_OFFSET	(1UL << 56)	/* bus addresses are not physical ones */
+#define MMIO_OFFSET	BIT(56)	/* bus addresses are not physical ones */
 
 /* Lent by a source, or offered as SGT by an exporter of the old kind */
 enum lends { LENDS_RAM, LENDS_MMIO, LENDS_UNKNOWN, NATIVE_RAM, NATIVE_MMIO, KINDS };
@@ -715,6 +715,8 @@ static void step(struct input *in)
 
 	switch (take(in, 16)) {
 	case 0:
+		shim.fault = imp->attach ? 0 : take(in, 2);
+		fallthrough;
 	case 1:
 	case 2:
 		op_attach(imp, in);
@@ -735,7 +737,7 @@ static void step(struct input *in)
 	case 8:
 	case 9:
 		shim.fault = imp->attach ? take(in, 12) : 0;
-		/* fallthrough */
+		fallthrough;
 	default:
 		op_map(imp, in);
 	}
@@ -817,8 +819,10 @@ static void sweep_kind(enum lends kind, const struct dma_buf_attach_ops *ops, bo
 
 	for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
 		start_plain(kind, counts[c]);
-		for (int dev = 0; dev < 3; dev++)
-			sweep(borrow(0, dev, ops, pal)), op_detach(&buffer.importers[0]);
+		for (int dev = 0; dev < 3; dev++) {
+			sweep(borrow(0, dev, ops, pal));
+			op_detach(&buffer.importers[0]);
+		}
 		buffer_end();
 	}
 }

@@ -98,7 +98,7 @@ static void check_edges(const struct dma_buf_phys_list *list, struct input *in)
 	check_seek(list, list->size - 1, in);
 }
 
-void list_check_walk(const struct dma_buf_phys_list *list, struct input *in)
+static void check_walk(const struct dma_buf_phys_list *list, struct input *in)
 {
 	int n = take(in, 8);
 
@@ -204,12 +204,16 @@ static void list_spoil(struct dma_buf_phys_list *list, struct input *in)
 
 void run_list(struct input *in)
 {
-	struct dma_buf_phys_list *list = list_build(in);
+	struct dma_buf_phys_list *list;
 	struct p2pdma_provider provider;
 	bool ram = take(in, 2);
 	size_t size;
 	int ret;
 
+	shim.fault = take(in, 16) ? 0 : 1 + take(in, 3);
+	list = list_build(in);
+	EQ(!list, !!shim.fault_err);
+	shim.fault = 0;
 	if (!list)
 		return;
 	list_spoil(list, in);
@@ -221,7 +225,7 @@ void run_list(struct input *in)
 	if (!ret) {
 		EQ(list->memory, ram ? DMA_BUF_PHYS_RAM : DMA_BUF_PHYS_MMIO);
 		CHECK(list->provider == (ram ? NULL : &provider));
-		list_check_walk(list, in);
+		check_walk(list, in);
 	}
 	dma_buf_phys_list_free(list);
 }

@@ -133,7 +133,8 @@ static void test_pal_bad_exporter(void)
 	shim.may_warn = 2;
 	exporter_returns = NULL;
 	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
-	exporter_returns = list = &other;
+	list = &other;
+	exporter_returns = list;
 	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
 	EQ(unmapped, 1);
 	exporter_returns = ERR_PTR(-ENODEV);
@@ -229,7 +230,8 @@ static void test_pal_lies(void)
 	dev.p2p = PCI_P2PDMA_MAP_BUS_ADDR;
 	offer.pal_data.is_ram = true;
 	EQ(dma_buf_match_mapping(&args, &offer, 1), 0);
-	exporter_returns = list = dma_buf_phys_list_alloc(1);
+	list = dma_buf_phys_list_alloc(1);
+	exporter_returns = list;
 	list->phys[0].len = dmabuf.size;
 	EQ(dma_buf_phys_list_seal(list, dmabuf.size, DMA_BUF_PHYS_MMIO, &provider), 0);
 	dma_resv_lock(&resv, NULL);

@@ -41,9 +41,8 @@ void run_list(struct input *in);
 void run_match(struct input *in);
 void run_buffer(struct input *in);
 
-/* Lists that can be mapped, and what they must be after that */
+/* A list that can be mapped, when it is sealed; NULL without memory */
 struct dma_buf_phys_list *list_build(struct input *in);
-void list_check_walk(const struct dma_buf_phys_list *list, struct input *in);
 
 /* Tests by name, to the end of the array */
 struct test {
@@ -52,10 +51,5 @@ struct test {
 };
 
 extern const struct test list_tests[], match_tests[], buffer_tests[], sgt_tests[];
-
-/* dma-buf.c, as far as it is wanted here */
-extern struct dma_buf_attachment *
-shim_attach(struct dma_buf *dmabuf, const struct dma_buf_mapping_match *request,
-	    size_t len, const struct dma_buf_attach_ops *ops, void *priv);
 
 #endif /* TEST_H */
