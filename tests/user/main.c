@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const u8 *bytes, size_t len)
 #define LONGEST	220
 
 static u64 seed = 1;
-static unsigned long programs = 100000;
+static unsigned long programs = 60000;
 
 /* Is there with sanitizers only */
 void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak));
