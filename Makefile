@@ -7,7 +7,7 @@ export KVER LINUX STOCK JOBS
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench deb help clean
+.PHONY: run test bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench fuzz mutate deb help clean
 
 run:
 	@tools/run
@@ -41,6 +41,12 @@ bench:
 	@. tools/lib.sh; tools/setup fetch series build run bench && build_kernel bench-stock && build_kernel bench && \
 		build_kernel bench-notrace && build_guest && tools/bench "$$OUT"
 
+fuzz:
+	@tools/setup fetch series fuzz && . tools/lib.sh && patched_tree && tools/user fuzz
+
+mutate:
+	@tools/setup fetch series && . tools/lib.sh && patched_tree && tools/mutate
+
 deb:
 	@echo "$@: is not there yet" >&2; exit 2
 
@@ -59,6 +65,8 @@ help:
 	@echo '     series        the patches, ready to mail, in build/KVER/series'
 	@echo '     lint          checks that take seconds'
 	@echo '     bench         instructions, stock against patched'
+	@echo '     fuzz          the core in user space, for FUZZ_SECONDS (60)'
+	@echo '     mutate        seeded faults, and which test finds each'
 	@echo '     deb           not there yet'
 	@echo '     clean         remove build/, downloads included'
 	@echo

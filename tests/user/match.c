@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Matching: random offers against random requests, and a model of the rule: each
+ * offer against all requests, first as they are, then through converters.
+ */
+#include "test.h"
+
+#define MAX_OFFERS	4
+#define MAX_REQUESTS	4
+
+/* The first word of a private type's payload says how the pair shall end */
+enum verdict { FITS, UNFIT, STOPS, BOGUS, VERDICTS };
+
+static const int verdict_err[VERDICTS] = { 0, -EOPNOTSUPP, -EPERM, 7 };
+
+static struct pci_dev gpu = { .dev = { .name = "gpu", .is_pci = true } };
+
+static enum verdict verdict_of(const struct dma_buf_mapping_match *exp,
+			       const struct dma_buf_mapping_match *imp)
+{
+	return (exp->payload[0] + imp->payload[0]) % VERDICTS;
+}
+
+static int private_match(struct dma_buf *dmabuf,
+			 const struct dma_buf_mapping_match *exp,
+			 const struct dma_buf_mapping_match *imp)
+{
+	int err = verdict_err[verdict_of(exp, imp)];
+
+	CHECK(exp->type == imp->type);
+	return err == -EOPNOTSUPP ? dma_buf_match_refuse(dmabuf, exp, imp, "unfit") : err;
+}
+
+static void private_finish(struct dma_buf_match_args *args,
+			   const struct dma_buf_mapping_match *exp,
+			   const struct dma_buf_mapping_match *imp)
+{
+	CHECK(args->attach->map_type.payload[1] == exp->payload[1]);
+	args->attach->map_type.payload[2] = imp->payload[1];
+}
+
+static const struct dma_buf_mapping_type picky = {
+	.name = "picky", .match = private_match, .finish_match = private_finish };
+static const struct dma_buf_mapping_type easy = {
+	.name = "easy", .finish_match = private_finish };
+static const struct dma_buf_mapping_type curt = {
+	.name = "curt", .match = private_match };
+
+static const struct dma_buf_mapping_type *const types[] = {
+	&picky, &easy, &curt, &dma_buf_mapping_sgt_type, &dma_buf_mapping_pal_type };
+
+/* ---- the tests' own row of the table, from any type to a private one ---- */
+
+static const struct dma_buf_mapping_exp_ops *const row_ops =
+	(const struct dma_buf_mapping_exp_ops *)&row_ops;
+static const struct dma_buf_mapping_type *row_to;
+static int row_err;
+static unsigned long row_word;
+
+static int row_offer(const struct dma_buf_mapping_match *exp,
+		     struct dma_buf_mapping_match *offer)
+{
+	(void)exp;
+	*offer = (struct dma_buf_mapping_match){
+		.type = row_to, .exp_ops = row_ops, .payload = { row_word, 77 } };
+	return row_err;
+}
+
+/* ---- the model ---- */
+
+struct model {
+	const struct dma_buf_mapping_match *exp, *imp;	/* the match */
+	bool converted;
+	unsigned int warns, events;
+};
+
+static int model_sgt(const struct dma_buf_mapping_match *exp,
+		     const struct dma_buf_mapping_match *imp)
+{
+	const struct device *dev = imp->sgt_data.importing_dma_device;
+
+	if (!exp->sgt_data.exporter_requires_p2p)
+		return 0;
+	return imp->sgt_data.importer_accepts_p2p && dev->is_pci && !dev->far ? 0 :
+	       -EOPNOTSUPP;
+}
+
+static int model_pair(struct model *m, const struct dma_buf_mapping_match *exp,
+		      const struct dma_buf_mapping_match *imp)
+{
+	int err = 0;
+
+	if (exp->type != imp->type)
+		err = -EOPNOTSUPP;
+	else if (exp->type == &dma_buf_mapping_sgt_type)
+		err = model_sgt(exp, imp);
+	else if (exp->type == &picky || exp->type == &curt)
+		err = verdict_err[verdict_of(exp, imp)];
+	m->events++;
+	m->warns += err > 0;
+	return err > 0 ? -EINVAL : err;
+}
+
+static int model_offer(struct model *m, const struct dma_buf_mapping_match *exp,
+		       const struct dma_buf_match_args *args)
+{
+	for (size_t i = 0; i < args->imp_len; i++) {
+		int err = model_pair(m, exp, &args->imp_matches[i]);
+
+		m->exp = exp;
+		m->imp = &args->imp_matches[i];
+		if (err != -EOPNOTSUPP)
+			return err;
+	}
+	return -EOPNOTSUPP;
+}
+
+static int model_convert(struct model *m, const struct dma_buf_mapping_match *exp,
+			 const struct dma_buf_match_args *args,
+			 struct dma_buf_mapping_match *offer)
+{
+	int err = -EOPNOTSUPP;
+
+	m->converted = true;
+	if (exp->type == &dma_buf_mapping_pal_type &&
+	    (exp->pal_data.p2p_device || exp->pal_data.is_ram)) {
+		*offer = (struct dma_buf_mapping_match){
+			.type = &dma_buf_mapping_sgt_type, .exp_ops = dma_buf_pal_to_sgt.ops };
+		offer->sgt_data.exporting_p2p_device = exp->pal_data.p2p_device;
+		if (exp->pal_data.p2p_device)
+			offer->sgt_data.exporter_requires_p2p =
+				DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE;
+		err = model_offer(m, offer, args);
+	}
+	if (err != -EOPNOTSUPP || !dma_buf_test_converter ||
+	    dma_buf_test_converter->from != exp->type)
+		return err;
+	return row_offer(exp, offer) ?: model_offer(m, offer, args);
+}
+
+static int model_match(struct model *m, const struct dma_buf_match_args *args,
+		       const struct dma_buf_mapping_match *exp, size_t len,
+		       struct dma_buf_mapping_match *offer)
+{
+	int err = -EOPNOTSUPP;
+	size_t i;
+
+	for (i = 0; i < len && err == -EOPNOTSUPP; i++)
+		err = model_offer(m, &exp[i], args);
+	for (i = 0; i < len && err == -EOPNOTSUPP; i++) {
+		err = model_convert(m, &exp[i], args, offer);
+		if (!err)
+			CHECK(args->attach->converted == exp[i].exp_ops);
+	}
+	return err;
+}
+
+/* ---- random pairs ---- */
+
+static void take_match(struct input *in, struct dma_buf_mapping_match *match,
+		       struct device *dev, bool offer)
+{
+	*match = (struct dma_buf_mapping_match){ .type = types[take(in, ARRAY_SIZE(types))] };
+	if (offer)
+		match->exp_ops = (const void *)((const char *)types + take(in, 8));
+	if (match->type == &dma_buf_mapping_pal_type && offer) {
+		match->pal_data.p2p_device = take(in, 2) ? &gpu : NULL;
+		match->pal_data.is_ram = take(in, 2);
+	} else if (match->type == &dma_buf_mapping_sgt_type && offer) {
+		if (take(in, 2)) {
+			match->sgt_data.exporting_p2p_device = &gpu;
+			match->sgt_data.exporter_requires_p2p =
+				DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE;
+		}
+	} else if (match->type == &dma_buf_mapping_sgt_type) {
+		match->sgt_data.importing_dma_device = dev;
+		match->sgt_data.importer_accepts_p2p = take(in, 2);
+	} else if (match->type != &dma_buf_mapping_pal_type) {
+		/* Mostly such that the search goes on */
+		match->payload[0] = take(in, 4) ? (offer ? take(in, 2) : 0) : take(in, 4);
+		match->payload[1] = take(in, 256);
+	}
+}
+
+static void check_picked(const struct model *m, const struct dma_buf_attachment *attach)
+{
+	const struct dma_buf_mapping_match *got = &attach->map_type;
+
+	CHECK(got->type == m->exp->type && got->exp_ops == m->exp->exp_ops);
+	EQ(!!attach->converted, m->converted);
+	if (got->type == &dma_buf_mapping_sgt_type) {
+		CHECK(got->sgt_data.importing_dma_device ==
+		      m->imp->sgt_data.importing_dma_device);
+		EQ(got->sgt_data.importer_accepts_p2p, m->imp->sgt_data.importer_accepts_p2p);
+		EQ(got->sgt_data.exporter_requires_p2p, m->exp->sgt_data.exporter_requires_p2p);
+		CHECK(got->sgt_data.exporting_p2p_device ==
+		      m->exp->sgt_data.exporting_p2p_device);
+	} else if (got->type != &dma_buf_mapping_pal_type) {
+		EQ(got->payload[1], m->exp->payload[1]);
+		if (got->type->finish_match)
+			EQ(got->payload[2], m->imp->payload[1]);
+	}
+}
+
+static void check_match(struct dma_buf_match_args *args,
+			const struct dma_buf_mapping_match *exp, size_t len)
+{
+	struct dma_buf_mapping_match offer;
+	struct model m = {};
+	int ret, warned;
+
+	shim.may_warn = UINT_MAX;
+	warned = shim.warned;
+	shim.nr_events = 0;
+	ret = dma_buf_match_mapping(args, exp, len);
+	EQ(ret, model_match(&m, args, exp, len, &offer));
+	EQ(shim.warned - warned, m.warns);
+	shim.may_warn = shim.warned;
+	if (!ret)
+		check_picked(&m, args->attach);
+	else
+		CHECK(!args->attach->map_type.type && !args->attach->converted);
+	if (shim.traced)
+		EQ(shim.nr_events, m.events);
+}
+
+static void take_row(struct input *in, struct dma_buf_converter *row)
+{
+	static const int errs[] = { 0, 0, -EOPNOTSUPP, -ENOMEM };
+
+	*row = (struct dma_buf_converter){
+		.name = "row", .from = types[take(in, ARRAY_SIZE(types))],
+		.to = row_to = types[take(in, 3)], .ops = row_ops, .offer = row_offer };
+	dma_buf_test_converter = take(in, 2) ? row : NULL;
+	row_err = errs[take(in, ARRAY_SIZE(errs))];
+	row_word = take(in, 4);
+}
+
+void run_match(struct input *in)
+{
+	struct dma_buf_mapping_match exp[MAX_OFFERS], imp[MAX_REQUESTS];
+	struct dma_resv resv = {};
+	struct dma_buf dmabuf = { .resv = &resv, .size = PAGE_SIZE };
+	struct dma_buf_attachment attach = { .dmabuf = &dmabuf };
+	struct dma_buf_converter row;
+	struct device dev = { .name = "dev", .is_pci = take(in, 4), .far = !take(in, 4) };
+	struct dma_buf_match_args args = {
+		.dmabuf = &dmabuf, .attach = &attach, .imp_matches = imp };
+	size_t len = 1 + take(in, MAX_OFFERS);
+
+	args.imp_len = 1 + take(in, MAX_REQUESTS);
+	take_row(in, &row);
+	for (size_t i = 0; i < len; i++)
+		take_match(in, &exp[i], &dev, true);
+	for (size_t i = 0; i < args.imp_len; i++)
+		take_match(in, &imp[i], &dev, false);
+	check_match(&args, exp, len);
+	dma_buf_test_converter = NULL;
+}
+
+/* ---- one by one ---- */
+
+struct pair {
+	struct dma_resv resv;
+	struct dma_buf dmabuf;
+	struct dma_buf_attachment attach;
+	struct dma_buf_match_args args;
+	struct dma_buf_mapping_match exp, imp;
+	struct device dev;
+};
+
+static struct pair pair;
+
+static const struct dma_buf_mapping_sgt_exp_ops nothing;
+
+static void pair_init(void)
+{
+	pair = (struct pair){ .dev = { .name = "dev", .is_pci = true } };
+	pair.dmabuf = (struct dma_buf){ .resv = &pair.resv, .size = PAGE_SIZE };
+	pair.attach.dmabuf = &pair.dmabuf;
+	pair.imp = DMA_BUF_IMAPPING_SGT(&pair.dev, true);
+	pair.exp = DMA_BUF_EMAPPING_SGT(&nothing);
+	pair.args = (struct dma_buf_match_args){
+		.dmabuf = &pair.dmabuf, .attach = &pair.attach,
+		.imp_matches = &pair.imp, .imp_len = 1 };
+	shim.traced = true;
+}
+
+static int pair_match(void)
+{
+	shim.nr_events = 0;
+	return dma_buf_match_mapping(&pair.args, &pair.exp, 1);
+}
+
+static void said(const char *verdict, int err)
+{
+	CHECK(shim.nr_events);
+	EQ(strcmp(shim.events[shim.nr_events - 1].verdict, verdict), 0);
+	EQ(shim.events[shim.nr_events - 1].err, err);
+}
+
+static void test_bad_arguments(void)
+{
+	pair_init();
+	shim.may_warn = 5;
+	EQ(dma_buf_match_mapping(NULL, &pair.exp, 1), -EINVAL);
+	EQ(dma_buf_match_mapping(&pair.args, NULL, 1), -EINVAL);
+	pair.args.dmabuf = NULL;
+	EQ(pair_match(), -EINVAL);
+	pair_init();
+	pair.args.attach = NULL;
+	EQ(pair_match(), -EINVAL);
+	pair_init();
+	pair.args.imp_matches = NULL;
+	EQ(pair_match(), -EINVAL);
+}
+
+static void test_no_offer(void)
+{
+	pair_init();
+	EQ(dma_buf_match_mapping(&pair.args, NULL, 0), -EOPNOTSUPP);
+	said("no-offer", -EOPNOTSUPP);
+}
+
+static void test_bad_offer(void)
+{
+	shim.may_warn = 5;
+	pair_init();
+	pair.exp.type = NULL;
+	EQ(pair_match(), -EINVAL);
+	pair_init();
+	pair.exp.exp_ops = NULL;
+	EQ(pair_match(), -EINVAL);
+	pair_init();
+	pair.exp.sgt_data.exporter_requires_p2p = 1;
+	EQ(pair_match(), -EINVAL);
+	pair.exp.sgt_data.exporter_requires_p2p = 3;
+	pair.exp.sgt_data.exporting_p2p_device = &gpu;
+	EQ(pair_match(), -EINVAL);
+	pair.exp.sgt_data.exporting_p2p_device = NULL;
+	pair.exp.sgt_data.exporter_requires_p2p = DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE;
+	EQ(pair_match(), -EINVAL);
+	said("error", -EINVAL);
+}
+
+/* Of a converter: nothing is taken from it */
+static void test_bad_row(void)
+{
+	struct dma_buf_converter row = {
+		.name = "row", .from = &easy, .to = &picky, .ops = row_ops, .offer = row_offer };
+
+	shim.may_warn = 1;
+	pair_init();
+	dma_buf_test_converter = &row;
+	pair.exp.type = &easy;
+	row_to = NULL;
+	EQ(pair_match(), -EINVAL);
+	CHECK(!pair.attach.converted);
+	dma_buf_test_converter = NULL;
+}
+
+static void test_bad_request(void)
+{
+	shim.may_warn = 2;
+	pair_init();
+	pair.imp.sgt_data.importing_dma_device = NULL;
+	EQ(pair_match(), -EINVAL);
+	pair_init();
+	pair.imp.sgt_data.importer_accepts_p2p = 2;
+	EQ(pair_match(), -EINVAL);
+}
+
+static void test_p2p_words(void)
+{
+	pair_init();
+	pair.exp = DMA_BUF_EMAPPING_SGT_P2P(&nothing, &gpu);
+	EQ(pair_match(), 0);
+	said("match", 0);
+	CHECK(dma_buf_sgt_p2p_allowed(&pair.attach));
+	pair.dev.far = true;
+	EQ(pair_match(), -EOPNOTSUPP);
+	said("host-bridge-not-whitelisted", -EOPNOTSUPP);
+	pair.dev.is_pci = false;
+	EQ(pair_match(), -EOPNOTSUPP);
+	said("p2p-distance", -EOPNOTSUPP);
+	pair.imp.sgt_data.importer_accepts_p2p = DMA_SGT_NO_P2P;
+	EQ(pair_match(), -EOPNOTSUPP);
+	said("importer-refuses-p2p", -EOPNOTSUPP);
+	pair.imp.type = &easy;
+	EQ(pair_match(), -EOPNOTSUPP);
+	said("no-common-type", -EOPNOTSUPP);
+}
+
+static void test_verdict_is_no_errno(void)
+{
+	pair_init();
+	shim.may_warn = 1;
+	pair.exp = (struct dma_buf_mapping_match){ .type = &picky, .payload = { BOGUS } };
+	pair.imp = (struct dma_buf_mapping_match){ .type = &picky };
+	EQ(pair_match(), -EINVAL);
+	said("error", -EINVAL);
+}
+
+static void test_lock_is_free(void)
+{
+	/* A die() is what this must give; the caller looks for it */
+	pair_init();
+	pair.resv.lock.base = true;
+	pair_match();
+}
+
+static void test_refusals_are_told(void)
+{
+	pair_init();
+	pair.attach.map_type.type = &easy;
+	EQ(dma_buf_attach_refuse(&pair.attach, "shy", -EBUSY), -EBUSY);
+	said("shy", -EBUSY);
+	EQ(dma_buf_match_refuse(&pair.dmabuf, &pair.exp, &pair.imp, "shy"), -EOPNOTSUPP);
+	said("shy", -EOPNOTSUPP);
+}
+
+/* ---- names, for people ---- */
+
+static void pair_invalidate(struct dma_buf_attachment *attach)
+{
+	(void)attach;
+}
+
+static void test_names_of_importers(void)
+{
+	static const struct dma_buf_attach_ops ops = { .invalidate_mappings = pair_invalidate };
+	static const struct dma_buf_attach_ops no_ops;
+	char name[DMA_BUF_IMPORTER_NAME_LEN];
+
+	pair_init();
+	CHECK(!strcmp(dma_buf_attach_type_name(&pair.attach), "none"));
+	EQ(pair_match(), 0);
+	CHECK(!strcmp(dma_buf_attach_type_name(&pair.attach), "SGT"));
+	dma_buf_importer_name(&pair.attach, name);
+	CHECK(!strcmp(name, "dev"));
+	pair.attach.map_type.type = &easy;
+	dma_buf_importer_name(&pair.attach, name);
+	CHECK(!strcmp(name, "none"));
+	pair.attach.importer_ops = &no_ops;
+	dma_buf_importer_name(&pair.attach, name);
+	CHECK(!strcmp(name, "none"));
+	pair.attach.importer_ops = &ops;
+	dma_buf_importer_name(&pair.attach, name);
+	CHECK(!strncmp(name, "0x", 2));
+}
+
+static void test_names_of_devices(void)
+{
+	struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_SGT_P2P(&nothing, &gpu);
+
+	pair_init();
+	CHECK(!strcmp(dma_buf_match_device_name(&offer), "gpu"));
+	CHECK(!strcmp(dma_buf_match_device_name(&pair.exp), "none"));
+	CHECK(!strcmp(dma_buf_match_device_name(&pair.imp), "dev"));
+	offer.sgt_data.importing_dma_device = &pair.dev;
+	CHECK(!strcmp(dma_buf_match_device_name(&offer), "dev"));
+	offer.type = NULL;
+	CHECK(!strcmp(dma_buf_match_device_name(&offer), "none"));
+}
+
+static void test_converter_rows(void)
+{
+	static const struct dma_buf_converter row = {
+		.name = "row", .from = &easy, .to = &curt,
+		.ops = (const struct dma_buf_mapping_exp_ops *)&row };
+	struct seq_file s = {};
+
+	pair_init();
+	dma_buf_converters_show(&s, NULL);
+	EQ(strcmp(s.text, "PAL->SGT\tPAL\tSGT\n"), 0);
+	dma_buf_test_converter = &row;
+	s.len = 0;
+	dma_buf_converters_show(&s, NULL);
+	EQ(strcmp(s.text, "PAL->SGT\tPAL\tSGT\nrow\teasy\tcurt\n"), 0);
+	EQ(strcmp(dma_buf_converter_name(row.ops), "row"), 0);
+	EQ(strcmp(dma_buf_converter_name(dma_buf_pal_to_sgt.ops), "PAL->SGT"), 0);
+	EQ(strcmp(dma_buf_converter_name(&nothing.ops), "none"), 0);
+	EQ(strcmp(dma_buf_converter_name(NULL), "none"), 0);
+	pair.attach.map_type.exp_ops = row.ops;
+	CHECK(!dma_buf_converter_of(&pair.attach));
+	pair.attach.converted = &nothing.ops;
+	CHECK(dma_buf_converter_of(&pair.attach) == &row);
+	dma_buf_test_converter = NULL;
+	CHECK(!dma_buf_converter_of(&pair.attach));
+}
+
+const struct test match_tests[] = {
+	{ "match: arguments that are missing", test_bad_arguments },
+	{ "match: nothing is offered", test_no_offer },
+	{ "match: offers that are wrong", test_bad_offer },
+	{ "match: offers of a converter that are wrong", test_bad_row },
+	{ "match: requests that are wrong", test_bad_request },
+	{ "match: each reason has its word", test_p2p_words },
+	{ "match: a verdict that is no errno", test_verdict_is_no_errno },
+	{ "match: dies with the lock held", test_lock_is_free },
+	{ "match: refusals are told", test_refusals_are_told },
+	{ "names: importers", test_names_of_importers },
+	{ "names: devices", test_names_of_devices },
+	{ "names: rows of the table of converters", test_converter_rows },
+	{}
+};

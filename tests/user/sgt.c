@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Importers and exporters that do what they must not: each call is refused, and
+ * warns. And the lock: without it, each call dies.
+ */
+#include "test.h"
+
+static struct dma_resv resv;
+static struct dma_buf dmabuf;
+static struct dma_buf_attachment attach;
+static struct device dev;
+static struct dma_buf_phys_list *list;
+static struct sg_table table;
+static void *exporter_returns;
+static int unmapped;
+
+static struct dma_buf_phys_list *pal_map(struct dma_buf_attachment *to)
+{
+	CHECK(to == &attach);
+	return exporter_returns;
+}
+
+static void pal_unmap(struct dma_buf_attachment *to, struct dma_buf_phys_list *what)
+{
+	CHECK(to == &attach && what == list);
+	unmapped++;
+}
+
+static struct sg_table *sgt_map(struct dma_buf_attachment *to, enum dma_data_direction dir)
+{
+	CHECK(to == &attach);
+	EQ(dir, DMA_TO_DEVICE);
+	return exporter_returns;
+}
+
+static void sgt_unmap(struct dma_buf_attachment *to, struct sg_table *what,
+		      enum dma_data_direction dir)
+{
+	CHECK(to == &attach && what == &table);
+	EQ(dir, DMA_TO_DEVICE);
+	unmapped++;
+}
+
+static const struct dma_buf_mapping_pal_exp_ops pal_ops = {
+	.map_phys = pal_map, .unmap_phys = pal_unmap };
+static const struct dma_buf_mapping_sgt_exp_ops sgt_ops = {
+	.map_dma_buf = sgt_map, .unmap_dma_buf = sgt_unmap };
+
+static const struct dma_buf_ops no_ops;
+static const struct dma_buf_attach_ops dynamic;
+
+static void begin(bool pal)
+{
+	unmapped = 0;
+	resv.lock.base = true;
+	dev = (struct device){ .name = "dev", .is_pci = true };
+	dmabuf = (struct dma_buf){ .resv = &resv, .size = 2 * PAGE_SIZE, .ops = &no_ops };
+	attach = (struct dma_buf_attachment){ .dmabuf = &dmabuf, .importer_ops = &dynamic };
+	if (pal) {
+		attach.map_type = DMA_BUF_EMAPPING_PAL(&pal_ops);
+	} else {
+		attach.map_type = DMA_BUF_EMAPPING_SGT(&sgt_ops);
+		attach.map_type.sgt_data.importing_dma_device = &dev;
+	}
+}
+
+static void end(void)
+{
+	resv.lock.base = false;
+}
+
+static void test_pal_bad_arguments(void)
+{
+	begin(true);
+	shim.may_warn = 5;
+	EQ(PTR_ERR(dma_buf_pal_map_phys(NULL)), -EINVAL);
+	dma_buf_pal_unmap_phys(NULL, list);
+	dma_buf_pal_unmap_phys(&attach, NULL);
+	attach.dmabuf = NULL;
+	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
+	dma_buf_pal_unmap_phys(&attach, (void *)&table);
+	EQ(unmapped, 0);
+	end();
+}
+
+static void test_sgt_bad_arguments(void)
+{
+	shim.may_warn = 10;
+	begin(false);
+	end();
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment(NULL, DMA_TO_DEVICE)), -EINVAL);
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment_unlocked(NULL, DMA_TO_DEVICE)), -EINVAL);
+	dma_buf_sgt_unmap_attachment(NULL, &table, DMA_TO_DEVICE);
+	dma_buf_sgt_unmap_attachment(&attach, NULL, DMA_TO_DEVICE);
+	dma_buf_sgt_unmap_attachment_unlocked(NULL, &table, DMA_TO_DEVICE);
+	dma_buf_sgt_unmap_attachment_unlocked(&attach, NULL, DMA_TO_DEVICE);
+	attach.dmabuf = NULL;
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EINVAL);
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment_unlocked(&attach, DMA_TO_DEVICE)), -EINVAL);
+	dma_buf_sgt_unmap_attachment(&attach, &table, DMA_TO_DEVICE);
+	dma_buf_sgt_unmap_attachment_unlocked(&attach, &table, DMA_TO_DEVICE);
+	EQ(unmapped, 0);
+}
+
+static void test_other_type(void)
+{
+	shim.may_warn = 4;
+	begin(true);
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EINVAL);
+	dma_buf_sgt_unmap_attachment(&attach, &table, DMA_TO_DEVICE);
+	CHECK(!dma_buf_sgt_dma_device(&attach) && !dma_buf_sgt_p2p_allowed(&attach));
+	begin(false);
+	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
+	dma_buf_pal_unmap_phys(&attach, (void *)&table);
+	EQ(unmapped, 0);
+	end();
+}
+
+static void test_no_device(void)
+{
+	shim.may_warn = 2;
+	begin(false);
+	end();
+	EQ(PTR_ERR(dma_buf_sgt_attach(&dmabuf, NULL)), -EINVAL);
+	EQ(PTR_ERR(dma_buf_sgt_dynamic_attach(&dmabuf, NULL, &dynamic, NULL)), -EINVAL);
+}
+
+static void test_pal_bad_exporter(void)
+{
+	struct dma_buf_phys_list other = { .size = PAGE_SIZE };
+
+	begin(true);
+	shim.may_warn = 2;
+	exporter_returns = NULL;
+	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
+	list = &other;
+	exporter_returns = list;
+	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
+	EQ(unmapped, 1);
+	exporter_returns = ERR_PTR(-ENODEV);
+	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -ENODEV);
+	EQ(unmapped, 1);
+	end();
+}
+
+static void test_sgt_bad_exporter(void)
+{
+	begin(false);
+	exporter_returns = NULL;
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -ENOMEM);
+	exporter_returns = ERR_PTR(-EIO);
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EIO);
+	EQ(unmapped, 0);
+	end();
+}
+
+static int sgt_pin_busy(struct dma_buf_attachment *to)
+{
+	(void)to;
+	return -EBUSY;
+}
+
+static void test_pin_busy(void)
+{
+	static const struct dma_buf_ops ops = { .pin = sgt_pin_busy };
+
+	begin(false);
+	shim.may_warn = 1;
+	attach.importer_ops = NULL;
+	dmabuf.ops = &ops;
+	exporter_returns = &table;
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EBUSY);
+	EQ(unmapped, 0);
+	end();
+}
+
+/* An exporter whose memory never moves need not be told */
+static void test_no_pin(void)
+{
+	begin(false);
+	attach.importer_ops = NULL;
+	exporter_returns = &table;
+	CHECK(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE) == &table);
+	dma_buf_sgt_unmap_attachment(&attach, &table, DMA_TO_DEVICE);
+	EQ(unmapped, 1);
+	EQ(shim.waits[DMA_RESV_USAGE_KERNEL], 1);
+	end();
+}
+
+/* What an importer gets may be looked at by debug code, and is told, not stopped */
+static void map_unaligned(dma_addr_t addr, unsigned int len, unsigned int told)
+{
+	struct scatterlist sg = { .dma_address = addr, .dma_length = len };
+
+	shim.debugged = 0;
+	table = (struct sg_table){ .sgl = &sg, .nents = 1 };
+	exporter_returns = &table;
+	CHECK(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE) == &table);
+	EQ(shim.debugged, told);
+	dma_buf_sgt_unmap_attachment(&attach, &table, DMA_TO_DEVICE);
+}
+
+static void test_unaligned(void)
+{
+	begin(false);
+	map_unaligned(PAGE_SIZE + 1, PAGE_SIZE, 0);
+	shim.api_debug = true;
+	map_unaligned(PAGE_SIZE, PAGE_SIZE, 0);
+	map_unaligned(PAGE_SIZE + 1, PAGE_SIZE, 1);
+	map_unaligned(PAGE_SIZE, PAGE_SIZE + 1, 1);
+	EQ(unmapped, 4);
+	end();
+}
+
+/* ---- dma_buf_phys_vec_to_sgt(), from exporters that do not seal a list ---- */
+
+static struct pci_dev gpu = { .dev = { .name = "gpu", .is_pci = true } };
+static struct p2pdma_provider provider = { .owner = &gpu.dev };
+
+/* RAM, says the offer; MMIO, says the list */
+static void test_pal_lies(void)
+{
+	struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_PAL(&pal_ops);
+	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_SGT(&dev, true);
+	struct dma_buf_match_args args = { &dmabuf, &attach, &request, 1 };
+
+	begin(true);
+	end();
+	shim.may_warn = 1;
+	dev.p2p = PCI_P2PDMA_MAP_BUS_ADDR;
+	offer.pal_data.is_ram = true;
+	EQ(dma_buf_match_mapping(&args, &offer, 1), 0);
+	list = dma_buf_phys_list_alloc(1);
+	exporter_returns = list;
+	list->phys[0].len = dmabuf.size;
+	EQ(dma_buf_phys_list_seal(list, dmabuf.size, DMA_BUF_PHYS_MMIO, &provider), 0);
+	dma_resv_lock(&resv, NULL);
+	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EINVAL);
+	dma_resv_unlock(&resv);
+	EQ(unmapped, 1);
+	dma_buf_phys_list_free(list);
+}
+
+static struct sg_table *vec_to_sgt(struct phys_vec *vec, size_t count, size_t size)
+{
+	return dma_buf_phys_vec_to_sgt(&attach, &provider, vec, count, size, DMA_TO_DEVICE);
+}
+
+static void test_vec_bad_arguments(void)
+{
+	struct phys_vec vec = { .len = PAGE_SIZE };
+
+	shim.may_warn = 2;
+	begin(false);
+	EQ(PTR_ERR(dma_buf_phys_vec_to_sgt(&attach, NULL, &vec, 1, PAGE_SIZE,
+					   DMA_TO_DEVICE)), -EINVAL);
+	begin(true);
+	EQ(PTR_ERR(vec_to_sgt(&vec, 1, PAGE_SIZE)), -EINVAL);
+	end();
+}
+
+static void vec_no_route(enum pci_p2pdma_map_type way)
+{
+	struct phys_vec vec = { .len = PAGE_SIZE };
+
+	begin(false);
+	dev.p2p = way;
+	EQ(PTR_ERR(vec_to_sgt(&vec, 1, PAGE_SIZE)), -EOPNOTSUPP);
+	EQ(shim.allocated, 0);
+	end();
+}
+
+static void test_vec_no_route(void)
+{
+	vec_no_route(PCI_P2PDMA_MAP_UNKNOWN);
+	vec_no_route(PCI_P2PDMA_MAP_NONE);
+	vec_no_route(PCI_P2PDMA_MAP_NOT_SUPPORTED);
+}
+
+/* More entries than can be counted, and none; nothing is left of the attempt */
+static void vec_bad_count(enum pci_p2pdma_map_type way, size_t len, size_t count)
+{
+	struct phys_vec vec[] = { { .len = len }, { .len = len } };
+
+	begin(false);
+	dev.p2p = way;
+	EQ(PTR_ERR(vec_to_sgt(vec, count, PAGE_SIZE)), -EINVAL);
+	EQ(shim.allocated, 0);
+	EQ(shim.pieces, 0);
+	end();
+}
+
+static void test_vec_bad_count(void)
+{
+	vec_bad_count(PCI_P2PDMA_MAP_BUS_ADDR, 1UL << 63, 2);
+	vec_bad_count(PCI_P2PDMA_MAP_THRU_HOST_BRIDGE, 1UL << 63, 2);
+	vec_bad_count(PCI_P2PDMA_MAP_BUS_ADDR, PAGE_SIZE, 0);
+	vec_bad_count(PCI_P2PDMA_MAP_BUS_ADDR, 0, 2);
+}
+
+/* ---- without the lock: each of these must die ---- */
+
+static void test_dies_pal_map(void)
+{
+	begin(true);
+	end();
+	exporter_returns = ERR_PTR(-EIO);
+	dma_buf_pal_map_phys(&attach);
+}
+
+static void test_dies_pal_unmap(void)
+{
+	begin(true);
+	end();
+	dma_buf_pal_unmap_phys(&attach, list = (void *)&table);
+}
+
+static void test_dies_sgt_map(void)
+{
+	begin(false);
+	end();
+	exporter_returns = ERR_PTR(-EIO);
+	dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE);
+}
+
+static void test_dies_sgt_unmap(void)
+{
+	begin(false);
+	end();
+	dma_buf_sgt_unmap_attachment(&attach, &table, DMA_TO_DEVICE);
+}
+
+static void test_dies_vec(void)
+{
+	struct phys_vec vec = { .len = PAGE_SIZE };
+
+	begin(false);
+	end();
+	dev.p2p = PCI_P2PDMA_MAP_NONE;
+	vec_to_sgt(&vec, 1, PAGE_SIZE);
+}
+
+static void test_dies_vec_free(void)
+{
+	struct phys_vec vec = { .len = PAGE_SIZE };
+	struct sg_table *sgt;
+
+	begin(false);
+	dev.p2p = PCI_P2PDMA_MAP_BUS_ADDR;
+	sgt = vec_to_sgt(&vec, 1, PAGE_SIZE);
+	end();
+	if (IS_ERR(sgt))
+		return;		/* which is no death */
+	dma_buf_free_sgt(&attach, sgt, DMA_TO_DEVICE);
+}
+
+const struct test sgt_tests[] = {
+	{ "pal: arguments that are missing", test_pal_bad_arguments },
+	{ "pal: an exporter without a list, or with another one", test_pal_bad_exporter },
+	{ "sgt: arguments that are missing", test_sgt_bad_arguments },
+	{ "sgt: an attachment of the other type", test_other_type },
+	{ "sgt: no device", test_no_device },
+	{ "sgt: an exporter without a scatterlist", test_sgt_bad_exporter },
+	{ "sgt: a pin that finds the buffer busy", test_pin_busy },
+	{ "sgt: an exporter that does not pin", test_no_pin },
+	{ "pal: an offer of RAM with a list of MMIO", test_pal_lies },
+	{ "sgt: addresses that are not aligned", test_unaligned },
+	{ "vec: arguments that are missing", test_vec_bad_arguments },
+	{ "vec: no route", test_vec_no_route },
+	{ "vec: too many entries, or none", test_vec_bad_count },
+	{ "pal: map dies without the lock", test_dies_pal_map },
+	{ "pal: unmap dies without the lock", test_dies_pal_unmap },
+	{ "sgt: map dies without the lock", test_dies_sgt_map },
+	{ "sgt: unmap dies without the lock", test_dies_sgt_unmap },
+	{ "vec: map dies without the lock", test_dies_vec },
+	{ "vec: free dies without the lock", test_dies_vec_free },
+	{}
+};
