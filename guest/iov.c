@@ -57,9 +57,11 @@ void fail(const char *fmt, ...)
 
 static void expect(const char *what, long ret, long want)
 {
+	if (ret != want && ret >= 0 && want >= 0)
+		fail("%s: %ld, not %ld", what, ret, want);
 	if (ret != want)
-		fail("%s: %s, not %s", what, ret < 0 ? err(ret) : "a success",
-		     err(want));
+		fail("%s: %s, not %s", what, err(ret < 0 ? ret : 0),
+		     err(want < 0 ? want : 0));
 }
 
 /* ---- files and modules ---- */

@@ -151,8 +151,20 @@ void kfree(const void *ptr);
 #define kzalloc_obj(x)		((typeof(x) *)shim_alloc(sizeof(x), 0, 0, 0))
 #define kmalloc_obj(x)		((typeof(x) *)shim_alloc(sizeof(x), 0, 0, 0xa5))
 #define kvcalloc(n, size, gfp)	shim_alloc(0, n, size, 0)
-#define kvzalloc_flex(x, member, n)					\
-	((typeof(x) *)shim_alloc(sizeof(x), n, sizeof((x).member[0]), 0))
+/* Saturates, as in linux/overflow.h: such an allocation fails */
+#define struct_size(ptr, member, n)					\
+	({								\
+		size_t _size;						\
+		if (__builtin_mul_overflow((size_t)(n),			\
+					   sizeof((ptr)->member[0]),	\
+					   &_size) ||			\
+		    __builtin_add_overflow(_size, sizeof(*(ptr)),	\
+					   &_size))			\
+			_size = SIZE_MAX;				\
+		_size;							\
+	})
+#define kzalloc(size, gfp)	shim_alloc(size, 0, 0, 0)
+#define vzalloc(size)		shim_alloc(size, 0, 0, 0)
 
 /* ---- text ---- */
 

@@ -10,6 +10,7 @@
  */
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-mapping.h>
+#include <linux/overflow.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
@@ -34,14 +35,20 @@ pal_sgt_exporter(const struct dma_buf_attachment *attach)
 			    const struct dma_buf_mapping_pal_exp_ops, ops);
 }
 
-static size_t ram_pieces(const struct dma_buf_phys_list *list)
+/* 0 if there are more than a scatterlist can have */
+static unsigned int ram_pieces(const struct dma_buf_phys_list *list)
 {
-	size_t count = 0;
-	size_t i;
+	unsigned int count = 0;
+	size_t len, pieces, i;
 
-	for (i = 0; i < list->count; i++)
-		count += list->phys[i].len <= MAX_PIECE ? 1 :
-			 DIV_ROUND_UP(list->phys[i].len, MAX_PIECE);
+	for (i = 0; i < list->count; i++) {
+		len = list->phys[i].len;
+		/* DIV_ROUND_UP() wraps around where size_t has 32 bits */
+		pieces = len <= MAX_PIECE ? 1 :
+			 len / MAX_PIECE + !!(len % MAX_PIECE);
+		if (check_add_overflow(count, pieces, &count))
+			return 0;
+	}
 	return count;
 }
 
