@@ -631,7 +631,7 @@ static void device_heap_release(struct dma_buf *dmabuf)
 	scoped_guard(mutex, &heap->lock) {
 		bool listed = !list_empty(&buffer->node);
 
-		list_del(&buffer->node);
+		list_del_init_careful(&buffer->node);
 		device_heap_destroy_buffer(buffer);
 		if (listed)
 			wake_up(&heap->wait);
@@ -743,12 +743,6 @@ static struct device_heap_buffer *device_heap_take(struct device_heap *heap)
 	return NULL;
 }
 
-static bool device_heap_is_empty(struct device_heap *heap)
-{
-	guard(mutex)(&heap->lock);
-	return list_empty(&heap->buffers);
-}
-
 static void device_heap_drain(struct device_heap *heap)
 {
 	struct device_heap_buffer *buffer;
@@ -757,7 +751,11 @@ static void device_heap_drain(struct device_heap *heap)
 		device_heap_revoke(buffer);
 		dma_buf_put(buffer->dmabuf);
 	}
-	wait_event(heap->wait, device_heap_is_empty(heap));
+
+	/* The others are on their way out: off the list, and then free */
+	wait_event(heap->wait, list_empty_careful(&heap->buffers));
+	mutex_lock(&heap->lock);
+	mutex_unlock(&heap->lock);
 }
 
 /* ---- for drivers ---- */
