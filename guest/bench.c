@@ -366,7 +366,6 @@ static void user_rows(void)
 	seek_rows(&place, 65536);
 	ram_row(&place, 0x1000);
 	ram_row(&place, 0x200000);
-	ram_row(&place, 0x4000000);
 }
 
 int main(void)
