@@ -14,7 +14,6 @@
 #include <limits.h>
 #include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,19 +30,6 @@
 static int bench;
 /* bench.only=N on the command line: the Nth row alone, from 0, for a profile */
 static int only = INT_MIN;
-
-/* Ends what this process still had to do */
-void fail(const char *fmt, ...)
-{
-	char reason[500];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, args);
-	va_end(args);
-	say("fail %s", reason);
-	_exit(0);
-}
 
 /* ---- buffers ---- */
 

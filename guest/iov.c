@@ -19,7 +19,6 @@
 #include <linux/module.h>
 #include <linux/pci_regs.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,18 +41,6 @@
 
 static char pf_bdf[PFS][16], vf_bdf[PFS][VFS][16];
 static char foreign[16] = "none";
-
-void fail(const char *fmt, ...)
-{
-	char reason[600];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, args);
-	va_end(args);
-	say("fail %s", reason);
-	_exit(0);
-}
 
 static void expect(const char *what, long ret, long want)
 {

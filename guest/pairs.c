@@ -13,7 +13,6 @@
 #include "vfio.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/klog.h>
@@ -22,19 +21,6 @@
 #include <unistd.h>
 
 #define TRACING "/sys/kernel/tracing"
-
-static char reason[600];
-
-void fail(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(reason, sizeof(reason), fmt, args);
-	va_end(args);
-	say("fail %s", reason);
-	_exit(0);
-}
 
 /* ---- what was called ---- */
 
