@@ -2,7 +2,7 @@
 # The front door: `make help`.  Each target sets up what it needs, and is quick
 # when there is nothing to do.  The work is done by tools/.
 
-export KVER LINUX STOCK JOBS
+export KVER LINUX STOCK JOBS CONFIG
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -48,7 +48,7 @@ mutate:
 	@tools/setup fetch series && . tools/lib.sh && patched_tree && tools/mutate
 
 deb:
-	@echo "$@: is not there yet" >&2; exit 2
+	@. tools/lib.sh; tools/setup fetch series build deb && patched_tree && tools/deb
 
 clean:
 	rm -rf build
@@ -67,10 +67,11 @@ help:
 	@echo '     bench         instructions, stock against patched'
 	@echo '     fuzz          the core in user space, for FUZZ_SECONDS (60)'
 	@echo '     mutate        seeded faults, and which test finds each'
-	@echo '     deb           not there yet'
+	@echo '     deb           kernel and lsdmabuf as Debian packages, in build/KVER/deb'
 	@echo '     clean         remove build/, downloads included'
 	@echo
 	@echo 'KVER=7.3           version of linux-source to fetch: 7.3 (default) or 7.2'
 	@echo 'LINUX=/path        use the commit checked out there instead; it is only read'
 	@echo 'STOCK=1            run and kernel: without the series, to compare'
+	@echo 'CONFIG=/path       deb: configured like this; default is the running kernel'
 	@echo 'JOBS=n             compile jobs, one for each CPU by default'

@@ -512,10 +512,13 @@ class FrontDoor(unittest.TestCase):
             if target != "help":
                 self.assertRegex(text, rf"\b{target}\b")
 
-    def test_what_is_not_there_says_so(self):
-        done = self.make("deb")
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("not there yet", done.stderr)
+    def test_deb_needs_a_configuration(self):
+        for config, said in (("/nowhere/.config", "no /nowhere/.config: give"),
+                             (TOP / "Makefile", "is not the .config of a kernel")):
+            done = subprocess.run([TOP / "tools/deb"], text=True, capture_output=True,
+                                  env=os.environ | {"CONFIG": str(config)})
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(said, done.stderr)
 
 
 if __name__ == "__main__":
