@@ -18,7 +18,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define SIZE (1UL << 20)
@@ -43,28 +45,32 @@ int put(const char *path, const char *text)
 
 /* ---- exporters: each gives the fd of a DMA-buf ---- */
 
-static int heap(const char *name)
+int heap_open(const char *name)
+{
+	char path[100];
+
+	snprintf(path, sizeof(path), "/dev/dma_heap/%s", name);
+	return check(open(path, O_RDWR | O_CLOEXEC), path);
+}
+
+int heap_alloc(int heap)
 {
 	struct dma_heap_allocation_data alloc = {
 		.len = SIZE, .fd_flags = O_RDWR | O_CLOEXEC,
 	};
-	char path[100];
-	int fd;
 
-	snprintf(path, sizeof(path), "/dev/dma_heap/%s", name);
-	fd = check(open(path, O_RDWR | O_CLOEXEC), path);
-	check(ioctl(fd, DMA_HEAP_IOCTL_ALLOC, &alloc), path);
+	check(ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &alloc), "DMA_HEAP_IOCTL_ALLOC");
 	return alloc.fd;
 }
 
 int export_system(void)
 {
-	return heap("system");
+	return heap_alloc(heap_open("system"));
 }
 
 static int export_cma(void)
 {
-	return heap("default_cma_region");
+	return heap_alloc(heap_open("default_cma_region"));
 }
 
 static int export_udmabuf(void)
@@ -350,6 +356,39 @@ static int import_vb2_contig(int dmabuf)
 	return vivid_import(1, dmabuf);
 }
 
+/* What user space would ask about: the device of what it has opened */
+static int device_of(int fd)
+{
+	struct stat node;
+	char path[80];
+
+	check(fstat(fd, &node), "stat");
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/device",
+		 major(node.st_rdev), minor(node.st_rdev));
+	return check(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), path);
+}
+
+static int device_virtio_gpu(void)
+{
+	return device_of(card("virtio_gpu"));
+}
+
+static int device_vgem(void)
+{
+	return device_of(card("vgem"));
+}
+
+static int device_vb2_contig(void)
+{
+	return device_of(vivid(1));
+}
+
+static int device_zcrx(void)
+{
+	return check(open("/sys/class/net/eth0/device",
+			  O_RDONLY | O_DIRECTORY | O_CLOEXEC), "eth0");
+}
+
 /* The ring that a network card would put packets into; e1000e then declines. */
 int import_zcrx(int dmabuf)
 {
@@ -393,9 +432,11 @@ const struct exporter_row exporters[] = {
 };
 
 const struct importer_row importers[] = {
-	{ "iommufd", import_iommufd }, { "virtio-gpu", import_virtio_gpu },
-	{ "zcrx", import_zcrx }, { "vgem", import_vgem },
-	{ "vb2-vmalloc", import_vb2_vmalloc },
-	{ "vb2-dma-contig", import_vb2_contig },
+	{ "iommufd", import_iommufd, NULL },
+	{ "virtio-gpu", import_virtio_gpu, device_virtio_gpu },
+	{ "zcrx", import_zcrx, device_zcrx },
+	{ "vgem", import_vgem, device_vgem },
+	{ "vb2-vmalloc", import_vb2_vmalloc, NULL },
+	{ "vb2-dma-contig", import_vb2_contig, device_vb2_contig },
 	{},
 };

@@ -17,11 +17,17 @@ struct exporter_row {
 struct importer_row {
 	const char *name;
 	int (*import)(int dmabuf);
+	/* Opens the directory in sysfs of what it attaches, if that is a device */
+	int (*device)(void);
 };
 
 /* Both end with a row that has no name. */
 extern const struct exporter_row exporters[];
 extern const struct importer_row importers[];
+
+/* Opens the heap and allocates. */
+int heap_open(const char *name);
+int heap_alloc(int heap);
 
 int export_system(void);
 int export_vfio(void);

@@ -12,6 +12,7 @@
 #include "../linux/samples/dma-buf/iov-ioctl.h"
 #include "../linux/samples/dma-buf/link-ioctl.h"
 #include "channel.h"
+#include "kmod.h"
 #include "lab.h"
 
 #include <errno.h>
@@ -83,50 +84,10 @@ static const char *const modules[] = {
 
 #define MODULES (sizeof(modules) / sizeof(modules[0]))
 
-static int load(const char *name)
-{
-	char path[64];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "/bin/%s.ko", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-static void in_sysfs(const char *name, char *to)
-{
-	while (*name) {
-		*to++ = *name == '-' ? '_' : *name;
-		name++;
-	}
-	*to = '\0';
-}
-
-static int unload(const char *name)
-{
-	char real[64];
-
-	in_sysfs(name, real);
-	return syscall(SYS_delete_module, real, O_NONBLOCK) ? -errno : 0;
-}
-
-static int refs(const char *name)
-{
-	char path[128], real[64];
-
-	in_sysfs(name, real);
-	snprintf(path, sizeof(path), "/sys/module/%s/refcnt", real);
-	return get_int(path);
-}
-
 static void load_all(void)
 {
 	for (size_t i = 0; i < MODULES; i++) {
-		int ret = refs(modules[i]) < 0 ? load(modules[i]) : 0;
+		int ret = kmod_refs(modules[i]) < 0 ? kmod_load(modules[i], "") : 0;
 
 		if (ret)
 			fail("load %s: %s", modules[i], err(ret));
@@ -927,45 +888,45 @@ static void row_race(const void *unused)
 
 static void row_pinned(const void *unused)
 {
-	int dmabuf = link_export(1), before = refs("dma-buf-example"), fd;
+	int dmabuf = link_export(1), before = kmod_refs("dma-buf-example"), fd;
 
 	fd = link_import(dmabuf);
 	expect("references of an attachment",
-	       refs("dma-buf-example") - before, 1);
-	expect("unload while attached", unload("dma-buf-example"), -EWOULDBLOCK);
-	expect("unload of the importer", unload("link-importer"), -EWOULDBLOCK);
-	expect("unload of the exporter", unload("link-exporter"), -EWOULDBLOCK);
+	       kmod_refs("dma-buf-example") - before, 1);
+	expect("unload while attached", kmod_unload("dma-buf-example"), -EWOULDBLOCK);
+	expect("unload of the importer", kmod_unload("link-importer"), -EWOULDBLOCK);
+	expect("unload of the exporter", kmod_unload("link-exporter"), -EWOULDBLOCK);
 	close(fd);
-	expect("references after detach", refs("dma-buf-example"), before);
-	expect("unload of the exporter", unload("link-exporter"), -EWOULDBLOCK);
+	expect("references after detach", kmod_refs("dma-buf-example"), before);
+	expect("unload of the exporter", kmod_unload("link-exporter"), -EWOULDBLOCK);
 	close(dmabuf);
 	usleep(10000);
-	expect("unload of the importer", unload("link-importer"), 0);
-	expect("unload of the exporter", unload("link-exporter"), 0);
-	expect("unload of the type", unload("dma-buf-example"), 0);
+	expect("unload of the importer", kmod_unload("link-importer"), 0);
+	expect("unload of the exporter", kmod_unload("link-exporter"), 0);
+	expect("unload of the type", kmod_unload("dma-buf-example"), 0);
 	say("note EWOULDBLOCK while attached, then unloaded");
 }
 
 static void row_iov_pinned(const void *unused)
 {
-	int before = refs("iov-pf"), dmabuf;
+	int before = kmod_refs("iov-pf"), dmabuf;
 	struct pair pair;
 
 	open_pair(&pair, 0, 0, 0);
 	dmabuf = export(&pair, &table_page, 1);
 	attach_and_map(&pair, dmabuf);
-	expect("references of a file and an attachment", refs("iov-pf") - before, 2);
-	expect("unload of the type", unload("iov-pf"), -EWOULDBLOCK);
+	expect("references of a file and an attachment", kmod_refs("iov-pf") - before, 2);
+	expect("unload of the type", kmod_unload("iov-pf"), -EWOULDBLOCK);
 	close(pair.pf);
 	pdev_close(&pair.vf);
 	/* The buffer is all that is left of the VF, and has the driver's ops */
 	for (int pf = 0; pf < PFS; pf++)
 		expect("sriov_numvfs=0", numvfs(pf, "0"), 0);
-	expect("unload with a buffer", unload("iov-vfio-pci"), -EWOULDBLOCK);
+	expect("unload with a buffer", kmod_unload("iov-vfio-pci"), -EWOULDBLOCK);
 	close(dmabuf);
 	usleep(10000);
-	expect("unload", unload("iov-vfio-pci"), 0);
-	expect("unload of the type", unload("iov-pf"), 0);
+	expect("unload", kmod_unload("iov-vfio-pci"), 0);
+	expect("unload of the type", kmod_unload("iov-pf"), 0);
 	say("note EWOULDBLOCK while attached or exported, then unloaded");
 }
 
@@ -999,13 +960,13 @@ static void row_load_race(const void *unused)
 		_exit(-attach_often());
 	while (!waitpid(pid, &status, WNOHANG)) {
 		for (int i = 2; i >= 0; i--) {
-			ret = unload(modules[i]);
+			ret = kmod_unload(modules[i]);
 			if (ret && ret != -EWOULDBLOCK && ret != -ENOENT)
 				fail("unload %s: %s", modules[i], err(ret));
 			refused += ret == -EWOULDBLOCK;
 		}
 		for (int i = 0; i < 3; i++) {
-			ret = load(modules[i]);
+			ret = kmod_load(modules[i], "");
 			if (ret && ret != -EEXIST)
 				fail("load %s: %s", modules[i], err(ret));
 			loads += !ret;

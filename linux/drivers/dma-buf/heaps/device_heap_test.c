@@ -26,6 +26,9 @@
 
 #define NAME "device-heap-test"
 
+/* What gives a device a pool is not exported */
+#define HAS_POOLS IS_BUILTIN(CONFIG_DMABUF_HEAPS_DEVICE_TEST)
+
 static unsigned long pool_base;
 module_param(pool_base, ulong, 0444);
 MODULE_PARM_DESC(pool_base, "physical address of reserved memory for test-heap-pool");
@@ -116,7 +119,7 @@ static int variant_setup(struct device *dev, const struct variant *variant)
 	dev->bus_dma_limit = variant->limit;
 	if (variant->flags & NO_DMA)
 		dev->dma_mask = NULL;
-	if (variant->flags & IN_POOL)
+	if (HAS_POOLS && variant->flags & IN_POOL)
 		return dma_declare_coherent_memory(dev, pool_base, pool_base,
 						   pool_size);
 #ifdef CONFIG_DMA_CMA
@@ -155,7 +158,7 @@ static int variant_probe(struct platform_device *pdev)
 static void variant_remove(struct platform_device *pdev)
 {
 	test_device_remove(&pdev->dev);
-	if (variant_of(pdev)->flags & IN_POOL)
+	if (HAS_POOLS && variant_of(pdev)->flags & IN_POOL)
 		dma_release_coherent_memory(&pdev->dev);
 }
 
@@ -173,9 +176,11 @@ static bool variant_is_possible(const struct variant *variant)
 	if (variant->flags & IN_CMA)
 		return dev_get_cma_area(NULL);
 	if (variant->flags & IN_POOL)
-		return pool_size;
+		return HAS_POOLS && pool_size;
 	return true;
 }
+
+static struct platform_device *variant_devices[ARRAY_SIZE(variants)];
 
 static void variants_add(void)
 {
@@ -190,7 +195,17 @@ static void variants_add(void)
 						       NULL, 0);
 		if (IS_ERR(pdev))
 			pr_err("%s: %pe\n", variants[i].name, pdev);
+		else
+			variant_devices[i] = pdev;
 	}
+}
+
+static void variants_remove(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(variants); i++)
+		platform_device_unregister(variant_devices[i]);
 }
 
 /* ---- PCI devices, and edu's DMA ---- */
@@ -575,10 +590,29 @@ static int __init device_heap_test_init(void)
 
 	ret = pci_register_driver(&test_pci_driver);
 	if (ret)
-		return ret;
-	return misc_register(&test_misc);
+		goto err_variants;
+	ret = misc_register(&test_misc);
+	if (ret)
+		goto err_pci;
+	return 0;
+
+err_pci:
+	pci_unregister_driver(&test_pci_driver);
+err_variants:
+	variants_remove();
+	platform_driver_unregister(&variant_driver);
+	return ret;
 }
-device_initcall(device_heap_test_init);
+module_init(device_heap_test_init);
+
+static void __exit device_heap_test_exit(void)
+{
+	misc_deregister(&test_misc);
+	pci_unregister_driver(&test_pci_driver);
+	variants_remove();
+	platform_driver_unregister(&variant_driver);
+}
+module_exit(device_heap_test_exit);
 
 MODULE_DESCRIPTION("Test devices for DMA-BUF device heaps");
 MODULE_LICENSE("GPL");
