@@ -332,6 +332,23 @@ static void bare_row(uint64_t len)
 	report(ioctl(bench, BENCH_RUN, &run), &run);
 }
 
+/* Through the host bridge, with an IOVA; stock Linux 7.3 has a bug there from two on */
+static void p2p_row(struct place *place, uint64_t n)
+{
+	struct bench_run run = { .op = BENCH_MAP_P2P, .samples = RUNS };
+	int ret;
+
+	say("row map vfio BAR for a peer, ranges %lu", n);
+	run.fd = export_pieces(place, n, PAGE);
+	if (run.fd < 0)
+		fail("export: %s", err(run.fd));
+	ret = ioctl(bench, BENCH_RUN, &run);
+	if (ret && errno == EADDRINUSE)
+		errno = EOPNOTSUPP;
+	report(ret, &run);
+	close(run.fd);
+}
+
 static void user_rows(void)
 {
 	static const uint64_t bytes[] = { 0x1000, 0x200000, 0x40000000 };
@@ -345,13 +362,15 @@ static void user_rows(void)
 	}
 	for (int i = 0; i < 4; i++)
 		ranges_rows(&place, ranges[i]);
+	for (int i = 0; i < 3; i++)
+		p2p_row(&place, ranges[i]);
 	for (int i = 1; i < 4; i++)
 		export_row(&place, ranges[i]);
 	seek_rows(&place, 64);
 	seek_rows(&place, 1024);
 	seek_rows(&place, 65536);
-	ram_row(&place, 0x1000);
-	ram_row(&place, 0x200000);
+	for (int i = 0; i < 3; i++)
+		ram_row(&place, bytes[i]);
 }
 
 int main(void)

@@ -40,6 +40,8 @@
 #endif
 
 static struct platform_device *bench_device;
+/* The device that imports; another one only while BENCH_MAP_P2P runs */
+static struct device *bench_dev;
 static struct page *bench_page;
 
 /* ---- Exporters ---- */
@@ -194,12 +196,10 @@ struct sample {
 static struct dma_buf_attachment *bench_attach(struct dma_buf *dmabuf,
 					       bool dynamic)
 {
-	struct device *dev = &bench_device->dev;
-
 	if (dynamic)
-		return dma_buf_sgt_dynamic_attach(dmabuf, dev, &bench_importer,
-						  NULL);
-	return dma_buf_sgt_attach(dmabuf, dev);
+		return dma_buf_sgt_dynamic_attach(dmabuf, bench_dev,
+						  &bench_importer, NULL);
+	return dma_buf_sgt_attach(dmabuf, bench_dev);
 }
 
 static int bench_attach_detach(struct dma_buf *dmabuf, struct sample *sample,
@@ -241,6 +241,30 @@ static int bench_map_unmap(struct dma_buf *dmabuf, struct sample *sample,
 					   get_cycles() - middle };
 	}
 	dma_buf_detach(dmabuf, attach);
+	return ret;
+}
+
+/* QEMU's second edu: the first one belongs to user space */
+static struct pci_dev *bench_edu(void)
+{
+	struct pci_dev *first = pci_get_device(0x1234, 0x11e8, NULL);
+
+	return first ? pci_get_device(0x1234, 0x11e8, first) : NULL;
+}
+
+static int bench_map_p2p(struct dma_buf *dmabuf, struct sample *sample)
+{
+	struct pci_dev *pdev = bench_edu();
+	int ret;
+
+	if (!pdev)
+		return -ENODEV;
+	bench_dev = &pdev->dev;
+	ret = dma_set_mask(bench_dev, DMA_BIT_MASK(64));
+	if (!ret)
+		ret = bench_map_unmap(dmabuf, sample, true);
+	bench_dev = &bench_device->dev;
+	pci_dev_put(pdev);
 	return ret;
 }
 
@@ -352,14 +376,6 @@ static void bench_iommu_count(struct iommu_domain *domain,
 	middle = get_cycles();
 	iommu_unmap(domain, 0, n * len);
 	*sample = (struct sample){ middle - start, get_cycles() - middle };
-}
-
-/* QEMU's second edu: the first one belongs to user space */
-static struct pci_dev *bench_edu(void)
-{
-	struct pci_dev *first = pci_get_device(0x1234, 0x11e8, NULL);
-
-	return first ? pci_get_device(0x1234, 0x11e8, first) : NULL;
 }
 
 /* With a device behind it, whose IOTLB has to be told */
@@ -524,6 +540,8 @@ static int bench_once(struct dma_buf *dmabuf, struct sample *sample,
 		return bench_map_unmap(dmabuf, sample, false);
 	case BENCH_MAP_DYNAMIC:
 		return bench_map_unmap(dmabuf, sample, true);
+	case BENCH_MAP_P2P:
+		return bench_map_p2p(dmabuf, sample);
 	case BENCH_MAP_PAL:
 		return bench_map_pal(dmabuf, sample);
 	case BENCH_INVALIDATE:
@@ -662,7 +680,8 @@ static int __init bench_init(void)
 						       NULL, 0);
 	if (IS_ERR(bench_device))
 		return PTR_ERR(bench_device);
-	dma_coerce_mask_and_coherent(&bench_device->dev, DMA_BIT_MASK(64));
+	bench_dev = &bench_device->dev;
+	dma_coerce_mask_and_coherent(bench_dev, DMA_BIT_MASK(64));
 	return misc_register(&bench_misc);
 }
 module_init(bench_init);

@@ -15,6 +15,7 @@ enum {
 	BENCH_ATTACH_DYNAMIC,
 	BENCH_MAP_STATIC,
 	BENCH_MAP_DYNAMIC,
+	BENCH_MAP_P2P,		/* for QEMU's second edu */
 	BENCH_MAP_PAL,		/* patched kernels alone */
 	BENCH_INVALIDATE,
 	BENCH_MATCH,		/* patched: n offers, n requests, the last pair fits */
