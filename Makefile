@@ -7,7 +7,7 @@ export KVER LINUX STOCK JOBS CONFIG
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench fuzz mutate deb help clean
+.PHONY: run test bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench suites fuzz mutate deb help clean
 
 run:
 	@tools/run
@@ -41,6 +41,11 @@ bench:
 	@. tools/lib.sh; tools/setup fetch series build run bench && build_kernel bench-stock && build_kernel bench && \
 		build_kernel bench-notrace && build_guest && tools/bench "$$OUT"
 
+suites:
+	@. tools/lib.sh; tools/setup fetch series build run suites && build_kernel live-stock && build_kernel live && \
+		tools/fetch packages forky "$$BUILD/suites" v4l-utils igt-gpu-tools-tests qemu-system-x86 && \
+		build_guest && tools/suites "$$OUT"
+
 fuzz:
 	@tools/setup fetch series fuzz && . tools/lib.sh && patched_tree && tools/user fuzz
 
@@ -65,6 +70,7 @@ help:
 	@echo '     series        the patches, ready to mail, in build/KVER/series'
 	@echo '     lint          checks that take seconds'
 	@echo '     bench         instructions, stock against patched'
+	@echo '     suites        tests that others wrote, stock against patched'
 	@echo '     fuzz          the core in user space, for FUZZ_SECONDS (60)'
 	@echo '     mutate        seeded faults, and which test finds each'
 	@echo '     deb           kernel and lsdmabuf as Debian packages, in build/KVER/deb'

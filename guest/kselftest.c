@@ -3,8 +3,10 @@
  * Runs the kernel's own selftests that the kernel command line names
  * (kselftest.run=a,b runs /bin/a, then /bin/b) and turns their TAP lines into
  * rows. A test that dies before its plan is fulfilled is a failed row.
+ * With kselftest.vfio=1 they get an igb on vfio-pci, as VFIO's want it.
  */
 #include "channel.h"
+#include "vfio.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -120,6 +122,21 @@ static void run(char *test)
 		say("fail %d of %d came, status %#x", tap.seen, tap.planned, status);
 }
 
+#define ID_IGB 0x808610c9
+
+static void give_igb(void)
+{
+	char on[8], bdf[2][16];
+
+	if (!cmdline_get("kselftest.vfio", on, sizeof(on)))
+		return;
+	say("row igb on vfio-pci");
+	if (pci_find(ID_IGB, bdf, 2) < 1 || pci_bind_vfio(bdf[0]))
+		fail("there is no igb, or it cannot be bound");
+	setenv("VFIO_SELFTESTS_BDF", bdf[0], 1);
+	say("pass");
+}
+
 int main(void)
 {
 	char list[1024], *test, *save = NULL;
@@ -127,6 +144,7 @@ int main(void)
 	if (!cmdline_get("kselftest.run", list, sizeof(list)))
 		list[0] = '\0';
 	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
+	give_igb();
 	write_file("/proc/sys/vm/nr_hugepages", "96");	/* the largest test maps 128 MiB */
 	for (test = strtok_r(list, ",", &save); test; test = strtok_r(NULL, ",", &save))
 		run(test);

@@ -259,6 +259,10 @@ SWITCH = ["-device", "pcie-root-port,id=switch_port,chassis=2,slot=2",
           "-device", "xio3130-downstream,id=down1,bus=up,chassis=4,slot=4"]
 
 
+# A network card that VFIO's selftests have a driver for; QEMU has it since 8.0.
+IGB = ["-device", "pcie-root-port,id=igb_port,chassis=7,slot=7", "-device", "igb,bus=igb_port"]
+
+
 def importers(words):
     """A GPU and a network card for the larger kernel, edus for the others. Next to
     the exporter, below a switch, there is room for one device."""
@@ -291,7 +295,7 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
 
     `machine` may have more: "live" for the devices of the larger kernel,
     "switch" to put exporter and importer below one, "sriov" for PFs with VFs,
-    "cpu=MODEL", "count" for a time stamp counter that counts instructions and
+    "igb" for that card, "cpu=MODEL", "count" for a time stamp counter that counts instructions and
     BARs of a GiB.
     """
     words = dict(word.partition("=")[::2] for word in machine.split(",") if word)
@@ -305,6 +309,7 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
     devices += (SWITCH if "switch" in words else []) + importers(words)
     devices += ["-device", "pcie-root-port,id=root_port,chassis=1,slot=1"]
     devices += functions() if "sriov" in words else []
+    devices += IGB if "igb" in words else []
     memory = []
     if "live" in words:
         memory = ["-object", f"memory-backend-memfd,id=ram,size={mem},share=on",
@@ -483,7 +488,7 @@ def parse_args(argv):
     add("--append", default="", help="more for the kernel command line")
     add("--timeout", type=float, default=120, metavar="SECONDS")
     add("--qemu", default="qemu-system-x86_64")
-    add("--machine", default="", metavar="WORDS", help="live, switch, sriov, cpu=MODEL, count")
+    add("--machine", default="", metavar="WORDS", help="live, switch, sriov, igb, cpu=MODEL, count")
     add("--table", action="store_true", help="print every row, not only failed ones")
     return parser.parse_args(argv)
 
