@@ -22,7 +22,7 @@
 
 static struct pdev devices[FUZZ_DEVICES];
 static bool decode_off[FUZZ_DEVICES];
-static int iommufd;
+static int iommufd, first_fd;
 
 /* What the program has; an fd of 0 and an ID of 0 are none */
 static int fds[FUZZ_SLOTS];
@@ -72,6 +72,8 @@ void fuzz_setup(void)
 		pdev_open(&devices[i], bdf[i], 2, iommufd);
 		pdev_unmap_bar(&devices[i]);
 	}
+	first_fd = dup(iommufd);
+	close(first_fd);
 }
 
 static struct pdev *device(uint64_t n)
@@ -494,6 +496,7 @@ void fuzz_clean(void)
 		unmap_memory(&i);
 		close_slot(&i);
 	}
+	close_range(first_fd, ~0U, 0);		/* any_ioctl() can make some, too */
 	for (uint64_t i = 0; i < FUZZ_DEVICES; i++) {
 		uint64_t on[] = { i, 1 };
 

@@ -11,7 +11,7 @@
 #define FUZZ_SLOTS 4
 #define FUZZ_WORDS 8
 
-/* Once: both exporters on vfio-pci and on one iommufd. */
+/* Once: both exporters on vfio-pci and on one iommufd. Fds made later are cleaned up. */
 void fuzz_setup(void);
 /* After each program: nothing is left, and the devices answer again. */
 void fuzz_clean(void);

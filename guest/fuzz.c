@@ -25,7 +25,9 @@
 
 #include <linux/kcov.h>
 
-#define MOST_CALLS 12
+/* New programs are short; those that are kept are packed into long ones */
+#define MOST_NEW 12
+#define MOST_CALLS 48
 #define MOST_KEPT 4000
 #define COVER_SIZE (256 << 10)
 #define EDGES (1 << 16)
@@ -55,7 +57,7 @@ static const struct {
 #define CALL(name, words) { #name, name, words }
 	CALL(export_bar, "sdrzznvv"), CALL(new_ioas, "s"), CALL(map_file, "ssmvvvz"),
 	CALL(unmap, "svv"), CALL(attach, "sd"), CALL(detach, "d"), CALL(new_domain, "sdz"),
-	CALL(copy, "svsvvm"), CALL(open_heap, "sb"), CALL(heap_alloc, "ssvozz"),
+	CALL(copy, "svsvvm"), CALL(open_heap, "sb"), CALL(heap_alloc, "ssaozz"),
 	CALL(heap_query, "snbzzqzp"), CALL(udmabuf, "svvvznz"), CALL(sync_cpu, "sy"),
 	CALL(export_sync, "ssy"), CALL(import_sync, "ssy"), CALL(set_name, "sb"),
 	CALL(map_memory, "ssvvy"), CALL(touch, "svb"), CALL(unmap_memory, "s"),
@@ -88,13 +90,15 @@ static uint64_t value(uint8_t b)
 static uint64_t word_of(char kind, uint8_t b)
 {
 	static const uint16_t counts[] = { 1, 1, 1, 1, 2, 2, 3, 4, 7, 8, 16, 63, 64, 65, 0x1000, 0 };
-	static const uint16_t sizes[] = { 32, 32, 32, 32, 32, 32, 24, 16, 4, 0, 33, 40, 128, 129, 1000, 8192 };
+	static const uint16_t sizes[] = { 32, 32, 32, 32, 32, 32, 24, 16, 1, 0, 33, 40, 128, 129, 1000, 8192 };
 	static const uint8_t map_flags[] = { 7, 7, 7, 7, 7, 7, 5, 5, 6, 6, 3, 1, 2, 4, 0, 15 };
 
 	switch (kind) {
 	case 's': return b % FUZZ_SLOTS;
 	case 'd': return b & 1;
 	case 'v': return value(b);
+	/* The system heap allocates until the kernel kills; as it always did */
+	case 'a': return value(b) > -PAGE ? value(b) : value(b) % 0x800000;
 	case 'n': return counts[b & 15];
 	case 'q': return sizes[b & 15];
 	case 'm': return map_flags[b & 15];
@@ -245,6 +249,7 @@ static void add(struct edges *set, const struct edges *more)
 		set->bits[i] |= more->bits[i];
 }
 
+/* Since it was called last: edges are those inside a call */
 static void take_edges(struct edges *set)
 {
 	uint64_t n = cover[0] < COVER_SIZE ? cover[0] : COVER_SIZE - 1, prev = 0;
@@ -255,6 +260,7 @@ static void take_edges(struct edges *set)
 		set->bits[hash / 64] |= 1ULL << hash % 64;
 		prev = cover[i];
 	}
+	__atomic_store_n(&cover[0], 0, __ATOMIC_RELAXED);
 }
 
 /* What makes the host fail the run as well, see SPLATS in tools/vm.py. */
@@ -288,12 +294,13 @@ static void execute(const struct program *p, int *results)
 	uint64_t words[FUZZ_WORDS] = { 0 };
 
 	say("note %s", to_text(p));
+	take_edges(&last);
 	memset(&last, 0, sizeof(last));
-	__atomic_store_n(&cover[0], 0, __ATOMIC_RELAXED);
 	for (int i = 0; i < p->steps; i++) {
 		words_of(&p->step[i], words);
 		results[i] = calls[p->step[i].call].call(words);
 		good[p->step[i].call] += results[i] >= 0;
+		take_edges(&last);
 	}
 	fuzz_clean();
 	take_edges(&last);
@@ -333,7 +340,7 @@ static void insert(struct program *p, struct step step)
 {
 	int at = p->steps ? dice(p->steps + 1) : 0;
 
-	if (p->steps == MOST_CALLS)
+	if (p->steps >= MOST_NEW)
 		return;
 	memmove(&p->step[at + 1], &p->step[at], (p->steps - at) * sizeof(p->step[0]));
 	p->step[at] = step;
@@ -351,7 +358,7 @@ static void append(struct program *p)
 {
 	const struct program *other = &kept[dice(kept_count)];
 
-	for (int i = dice(other->steps); i < other->steps && p->steps < MOST_CALLS; i++)
+	for (int i = dice(other->steps); i < other->steps && p->steps < MOST_NEW; i++)
 		p->step[p->steps++] = other->step[i];
 }
 
@@ -380,6 +387,8 @@ static struct program next(void)
 
 	if (kept_count && dice(16))
 		p = kept[dice(kept_count)];
+	while (p.steps > MOST_NEW)
+		drop(&p, dice(p.steps));
 	for (int i = dice(4); i >= 0; i--)
 		change(&p);
 	return p;
@@ -417,61 +426,102 @@ static void try(struct program p)
 
 /* ---- what is kept ---- */
 
-static int replay(void)
+static void load(void)
 {
 	char line[LINE_MAX_LEN];
 	FILE *f = fopen(CORPUS, "re");
-	struct program p;
-	int n = 0;
 
 	if (!f)
 		fail("no %s", CORPUS);
 	while (fgets(line, sizeof(line), f)) {
-		if (line[0] == '#')
-			continue;
-		if (!from_text(&p, line))
+		if (line[0] != '#' && !from_text(&kept[kept_count++], line))
 			fail("%s: no program: %.80s", CORPUS, line);
-		run(&p);
-		reached_by[kept_count] = last;
-		kept[kept_count++] = p;
-		add(&reached, &last);
-		n++;
 	}
 	fclose(f);
-	return n;
 }
 
+static void replay(void)
+{
+	for (int i = 0; i < kept_count; i++) {
+		run(&kept[i]);
+		reached_by[i] = last;
+		add(&reached, &last);
+	}
+}
+
+/* In hex twice: the channel takes bytes, and these are text */
 static void save(const char *text)
 {
-	char hex[LINE_MAX_LEN];
+	char hex[257];
 
-	for (size_t i = 0; text[i]; i++)
-		sprintf(hex + 2 * i, "%02x", text[i]);
-	say("save programs.txt %s", hex);
+	while (*text) {
+		size_t n = 0;
+
+		for (; *text && n < sizeof(hex) - 1; n += 2)
+			sprintf(hex + n, "%02x", *text++);
+		say("save programs.txt %s", hex);
+	}
 }
 
-/* The fewest that reach everything, or nearly so: always the one that adds most */
+static void save_program(const struct program *p)
+{
+	if (!p->steps)
+		return;
+	save(to_text(p));
+	save("\n");
+}
+
+/* The one that adds most to @done, -1 if none does */
+static int best(const struct edges *done)
+{
+	int found = -1, most = 0;
+
+	for (int i = 0; i < kept_count; i++) {
+		int n = count_new(&reached_by[i], done);
+
+		if (n > most) {
+			most = n;
+			found = i;
+		}
+	}
+	return found;
+}
+
+/* @more behind @pack, if both together reach what each does */
+static bool pack(struct program *pack, struct edges *packed, int more)
+{
+	struct program both = *pack;
+
+	if (pack->steps + kept[more].steps > MOST_CALLS)
+		return false;
+	memcpy(&both.step[both.steps], kept[more].step, sizeof(both.step[0]) * kept[more].steps);
+	both.steps += kept[more].steps;
+	run(&both);
+	if (count_new(packed, &last) || count_new(&reached_by[more], &last))
+		return false;
+	*pack = both;
+	*packed = last;
+	return true;
+}
+
+/* Few programs that reach everything: always the one that adds most, packed */
 static int save_best(void)
 {
-	struct edges done = { 0 };
-	int best, most, saved;
+	struct edges done = { 0 }, packed = { 0 };
+	struct program now = { 0 };
+	int next, saved = 0;
 
-	for (saved = 0;; saved++) {
-		most = best = 0;
-		for (int i = 0; i < kept_count; i++) {
-			int n = count_new(&reached_by[i], &done);
-
-			if (n > most) {
-				most = n;
-				best = i;
-			}
-		}
-		if (!most)
-			return saved;
-		add(&done, &reached_by[best]);
-		save(to_text(&kept[best]));
-		save("\n");
+	while ((next = best(&done)) >= 0) {
+		add(&done, &reached_by[next]);
+		if (pack(&now, &packed, next))
+			continue;
+		save_program(&now);
+		saved++;
+		now = kept[next];
+		packed = reached_by[next];
 	}
+	save_program(&now);
+	return saved + 1;
 }
 
 /* ---- rows ---- */
@@ -554,9 +604,11 @@ int main(int argc, char **argv)
 		fail("/dev/kmsg: %s", err(errno));
 	if (again)
 		n = read_reproducer(name, results);
-	fuzz_setup();
+	load();
 	kcov_open();
-	say("note %d programs, %d edges", replay(), count(&reached));
+	fuzz_setup();
+	replay();
+	say("note %d programs, %d edges", kept_count, count(&reached));
 	say("pass");
 
 	if (again) {
