@@ -32,6 +32,38 @@ static struct {
 	size_t len;
 } maps[FUZZ_SLOTS];
 
+/* ---- faults ---- */
+
+/* An allocation that fails must not print a trace, for that is what a splat looks like. */
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+		fail("%s: %s", path, err(errno));
+	close(fd);
+}
+
+static void faults_quiet(void)
+{
+	put("/sys/kernel/debug/failslab/ignore-gfp-wait", "N");
+	put("/sys/kernel/debug/failslab/verbose", "0");
+	put("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	put("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	put("/sys/kernel/debug/fail_page_alloc/verbose", "0");
+}
+
+int fail_nth(const uint64_t *w)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%u", (unsigned int)w[0]);
+	put("/proc/thread-self/fail-nth", text);
+	return 0;
+}
+
+/* ---- slots ---- */
+
 static int call(int fd, unsigned long request, void *arg)
 {
 	int ret = ioctl(fd, request, arg);
@@ -72,6 +104,7 @@ void fuzz_setup(void)
 		pdev_open(&devices[i], bdf[i], 2, iommufd);
 		pdev_unmap_bar(&devices[i]);
 	}
+	faults_quiet();
 	first_fd = dup(iommufd);
 	close(first_fd);
 }
@@ -454,6 +487,7 @@ int importer_does(const uint64_t *w)
 		_IOWR('H', 0x83, struct importer_words),
 	};
 
+	fail_nth(&(uint64_t){ 0 });	/* DMA-API debugging gives up when it has no memory */
 	return call(fd_of(w[0]), what[w[1] % 3], &arg);
 }
 
@@ -492,6 +526,7 @@ int look(const uint64_t *w)
 
 void fuzz_clean(void)
 {
+	fail_nth(&(uint64_t){ 0 });
 	for (uint64_t i = 0; i < FUZZ_SLOTS; i++) {
 		unmap_memory(&i);
 		close_slot(&i);

@@ -72,6 +72,8 @@ int import(const uint64_t *w);
 int importer_does(const uint64_t *w);
 /* slot, number of the ioctl, type, direction, size, byte to fill it with */
 int any_ioctl(const uint64_t *w);
+/* which allocation of the kernel fails from here on, for once; 0: none */
+int fail_nth(const uint64_t *w);
 /* nothing: everything that debugfs and fdinfo say of buffers */
 int look(const uint64_t *w);
 

@@ -64,6 +64,7 @@ static const struct {
 	CALL(close_slot, "s"), CALL(dup_slot, "ss"), CALL(seek, "svb"), CALL(poll_slot, "sy"),
 	CALL(decode, "db"), CALL(reset, "d"), CALL(import, "ssbz"), CALL(importer_does, "sbv"),
 	CALL(any_ioctl, "sbtbqb"), CALL(look, ""),
+	CALL(fail_nth, "c"),
 };
 
 #define CALLS ((int)(sizeof(calls) / sizeof(calls[0])))
@@ -106,6 +107,7 @@ static uint64_t word_of(char kind, uint8_t b)
 	case 'r': return b < 192 ? 2 : b & 15;		/* the only BAR that has memory */
 	case 'y': return b < 224 ? b & 7 : b;
 	case 'o': return b < 128 ? O_RDWR | O_CLOEXEC : b < 192 ? b & O_ACCMODE : 1ULL << (b & 31);
+	case 'c': return b % 40 + 1;
 	case 'p': return b < 192 ? 0 : b;
 	case 'z': return b < 208 ? 0 : 1ULL << (b & 63);
 	default: return b;
