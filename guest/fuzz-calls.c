@@ -51,6 +51,7 @@ static void faults_quiet(void)
 	put("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
 	put("/sys/kernel/debug/fail_page_alloc/min-order", "0");
 	put("/sys/kernel/debug/fail_page_alloc/verbose", "0");
+	put("/sys/kernel/debug/fail_iommufd/verbose", "0");
 }
 
 int fail_nth(const uint64_t *w)
@@ -99,7 +100,7 @@ void fuzz_setup(void)
 	for (int i = 0; i < FUZZ_DEVICES; i++) {
 		int ret = pci_bind_vfio(bdf[i]);
 
-		if (ret)
+		if (ret && ret != -EBUSY)	/* it is bound already */
 			fail("%s: %s", bdf[i], err(ret));
 		pdev_open(&devices[i], bdf[i], 2, iommufd);
 		pdev_unmap_bar(&devices[i]);
@@ -347,9 +348,13 @@ int udmabuf(const uint64_t *w)
 
 /* ---- a buffer ---- */
 
+/*
+ * Always both ways: udmabuf, in stock 7.3 as well, syncs in the direction that the user
+ * gives memory that it has mapped in the one that the user gave first.
+ */
 int sync_cpu(const uint64_t *w)
 {
-	struct dma_buf_sync sync = { .flags = w[1] };
+	struct dma_buf_sync sync = { .flags = w[1] | DMA_BUF_SYNC_RW };
 
 	return call(fd_of(w[0]), DMA_BUF_IOCTL_SYNC, &sync);
 }
@@ -517,6 +522,7 @@ int look(const uint64_t *w)
 
 	(void)w;
 	read_all("/sys/kernel/debug/dma_buf/bufinfo");
+	read_all("/sys/kernel/debug/dma_buf/converters");
 	for (int i = 0; i < FUZZ_SLOTS; i++) {
 		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fds[i]);
 		read_all(path);

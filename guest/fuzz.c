@@ -98,8 +98,11 @@ static uint64_t word_of(char kind, uint8_t b)
 	case 's': return b % FUZZ_SLOTS;
 	case 'd': return b & 1;
 	case 'v': return value(b);
-	/* The system heap allocates until the kernel kills; as it always did */
-	case 'a': return value(b) > -PAGE ? value(b) : value(b) % 0x800000;
+	/*
+	 * The system heap allocates until the kernel kills, and heaps make segments that
+	 * are longer than a device may say that it can have; as they always did
+	 */
+	case 'a': return value(b) > -PAGE ? value(b) : value(b) % 0x10001;
 	case 'n': return counts[b & 15];
 	case 'q': return sizes[b & 15];
 	case 'm': return map_flags[b & 15];
@@ -566,13 +569,26 @@ static void doors_row(void)
  */
 static int read_reproducer(char name[][32], int *results)
 {
-	FILE *f = popen(REPRODUCER, "re");
-	int n = 0;
+	int fd[2], n = 0, status = -1;
+	pid_t pid;
+	FILE *f;
 
+	if (pipe2(fd, O_CLOEXEC))
+		fail("pipe: %s", err(errno));
+	pid = fork();
+	if (!pid) {
+		dup2(fd[1], STDOUT_FILENO);
+		execl(REPRODUCER, REPRODUCER, NULL);
+		_exit(127);
+	}
+	close(fd[1]);
+	f = fdopen(fd[0], "r");
 	while (f && n < MOST_CALLS && fscanf(f, "%31s %d", name[n], &results[n]) == 2)
 		n++;
-	if (!f || pclose(f))
-		fail(REPRODUCER " failed after %d calls", n);
+	waitpid(pid, &status, 0);
+	if (status)
+		fail(REPRODUCER " failed after %d calls: %#x", n, status);
+	fclose(f);
 	return n;
 }
 
