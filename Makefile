@@ -7,7 +7,7 @@ export KVER LINUX STOCK JOBS CONFIG
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench suites fuzz mutate deb help clean
+.PHONY: run test bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench suites fuzz fuzz-kernel coverage mutate deb help clean
 
 run:
 	@tools/run
@@ -49,6 +49,12 @@ suites:
 fuzz:
 	@tools/setup fetch series fuzz && . tools/lib.sh && patched_tree && tools/user fuzz
 
+fuzz-kernel:
+	@FUZZ_RUNS=$${FUZZ_RUNS:-100000} tools/test kcov
+
+coverage:
+	@tools/coverage
+
 mutate:
 	@tools/setup fetch series && . tools/lib.sh && patched_tree && tools/mutate
 
@@ -72,6 +78,8 @@ help:
 	@echo '     bench         instructions, stock against patched'
 	@echo '     suites        tests that others wrote, stock against patched'
 	@echo '     fuzz          the core in user space, for FUZZ_SECONDS (60)'
+	@echo '     fuzz-kernel   the ioctls, led by KCOV, FUZZ_RUNS (100000) programs'
+	@echo '     coverage      which of our lines the tests in the kernel reach'
 	@echo '     mutate        seeded faults, and which test finds each'
 	@echo '     deb           kernel and lsdmabuf as Debian packages, in build/KVER/deb'
 	@echo '     clean         remove build/, downloads included'

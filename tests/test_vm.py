@@ -189,6 +189,16 @@ class Boot(unittest.TestCase):
             """) + DONE)
         self.assertEqual(status, 0, out)
 
+    def test_files_of_the_results(self):
+        old = self.dir / "proof.files"
+        old.mkdir()
+        (old / "old").touch()
+        status, out, _ = self.play(GOOD + 'say("save a.b 4142")\nsay("save a.b 43")\n' + DONE)
+        self.assertEqual(status, 0, out)
+        self.assertEqual([(f.name, f.read_bytes()) for f in old.iterdir()], [("a.b", b"ABC")])
+        for bad in ("../a 41", ".a 41", "a 4", "a"):
+            self.refuse(GOOD + f'say("save {bad}")\n' + DONE, "protocol: 'save")
+
     def test_no_done(self):
         self.refuse(GOOD, "without the success token")
 

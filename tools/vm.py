@@ -10,6 +10,7 @@ The guest talks over its second serial port, one line a message:
   note TEXT      what the row proves
   peek OFF LEN   the host answers with LEN bytes of the BAR's file, as hex
   poke OFF HEX   the host writes the file and answers "ok"
+  save FILE HEX  bytes for the end of a file of the results
   done NONCE     everything was run
 
 Each ivshmem device has a file of BAR_SIZE bytes; OFF counts through the files
@@ -160,8 +161,8 @@ class Bars:
 class Session:
     """The host's side of the channel: takes messages, gives answers."""
 
-    def __init__(self, nonce, bars, report):
-        self.nonce, self.bars, self.report = nonce, bars, report
+    def __init__(self, nonce, bars, report, files):
+        self.nonce, self.bars, self.report, self.files = nonce, bars, report, files
         self.rows, self.errors = [], []
         self.hello = self.done = False
         self.program = ""
@@ -221,6 +222,14 @@ class Session:
         offset, data = rest.split()
         self.bars.poke(int(offset), bytes.fromhex(data))
         return "ok"
+
+    def take_save(self, rest):
+        name, data = rest.split()
+        if not re.fullmatch(r"\w[\w.-]*", name):
+            raise ValueError("not a name for a file")
+        self.files.mkdir(exist_ok=True)
+        with open(self.files / name, "ab") as file:
+            file.write(bytes.fromhex(data))
 
     def take_done(self, nonce):
         self.finish("fail", "did not end")
@@ -423,6 +432,7 @@ def boot(kernel, initrd, programs, *, results, name, mem="1G", smp=1, append="",
     results.mkdir(parents=True, exist_ok=True)
     console = results / f"{name}.console.log"
     console.unlink(missing_ok=True)
+    shutil.rmtree(results / f"{name}.files", ignore_errors=True)
     nonce = secrets.token_hex(16)
     append = (f"console=ttyS0 ignore_loglevel panic=-1 oops=panic intel_iommu=on "
               f"proof.nonce={nonce} guest.run={','.join(programs)} {append}")
@@ -430,7 +440,7 @@ def boot(kernel, initrd, programs, *, results, name, mem="1G", smp=1, append="",
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="vm-") as directory:
         bars = Bars(directory, COUNT_BAR_SIZE if "count" in machine.split(",") else BAR_SIZE)
-        session = Session(nonce, bars, report)
+        session = Session(nonce, bars, report, results / f"{name}.files")
         ours, theirs = socket.socketpair()
         with ours, theirs:
             command = qemu_command(qemu, kernel, initrd, append, mem, smp, bars,

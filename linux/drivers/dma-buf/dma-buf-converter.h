@@ -48,9 +48,6 @@ extern const struct dma_buf_converter dma_buf_pal_to_sgt;
 extern const struct dma_buf_converter *dma_buf_test_converter;
 #endif
 
-const struct dma_buf_converter *
-dma_buf_converter_of(const struct dma_buf_attachment *attach);
-
 /* A PCI address, or the name of a function and its module */
 #define DMA_BUF_IMPORTER_NAME_LEN	64
 

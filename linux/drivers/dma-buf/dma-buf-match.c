@@ -60,15 +60,6 @@ dma_buf_converter_by_ops(const struct dma_buf_mapping_exp_ops *ops)
 	return NULL;
 }
 
-/* The converter that serves an attachment, NULL if it has what was offered */
-const struct dma_buf_converter *
-dma_buf_converter_of(const struct dma_buf_attachment *attach)
-{
-	if (!attach->converted)
-		return NULL;
-	return dma_buf_converter_by_ops(attach->map_type.exp_ops);
-}
-
 /* For people: the converter that these ops belong to */
 const char *dma_buf_converter_name(const struct dma_buf_mapping_exp_ops *ops)
 {
