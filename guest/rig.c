@@ -9,12 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct shape rig_shapes[RIG_SHAPES] = {
+struct shape rig_shapes[RIG_ALL_SHAPES] = {
 	{ "1 range", 1, { { 0x123000, 64 * PAGE } } },
 	{ "3 ranges", 3, {
 		{ 0x300000, 5 * PAGE }, { 0x41000, 3 * PAGE }, { 0x180000, 56 * PAGE },
 	} },
 	{ .name = "64 ranges", .count = 64 },
+	{ .name = "300 ranges", .count = 300 },
 };
 
 static void find(uint32_t id, char bdf[][16], int count)
@@ -47,6 +48,8 @@ void rig_init(void)
 		rig_shapes[2].ranges[i] = (struct range) {
 			0x100000 + (i * 37 % 64) * 2 * PAGE, PAGE
 		};
+	for (int i = 0; i < 300; i++)
+		rig_shapes[3].ranges[i] = (struct range){ (i * 37 % 300) * 3 * PAGE, PAGE };
 	find(ID_IVSHMEM, bench->exporter, EXPORTERS);
 	find(ID_EDU, bench->edu, EDUS);
 	for (int i = 0; i < EXPORTERS; i++)

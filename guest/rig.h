@@ -8,12 +8,13 @@
 
 #include "lab.h"
 
-/* 1, 3 and 64 ranges, all of the same size */
+/* 1, 3 and 64 ranges, all of the same size; then more than fit into a page */
 #define RIG_SHAPES 3
+#define RIG_ALL_SHAPES 4
 #define RIG_SIZE (64 * PAGE)
 /* Of RAM: no device has to have longer segments. */
 #define RIG_RAM (16 * PAGE)
-extern struct shape rig_shapes[RIG_SHAPES];
+extern struct shape rig_shapes[RIG_ALL_SHAPES];
 
 /* A row: finds and binds the devices. */
 void rig_init(void);
