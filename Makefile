@@ -7,13 +7,17 @@ export KVER LINUX STOCK JOBS CONFIG
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench suites fuzz fuzz-kernel coverage mutate deb help clean
+.PHONY: run test soak bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench suites fuzz fuzz-kernel coverage mutate deb help clean
 
 run:
 	@tools/run
 
 test:
 	@tools/test
+
+soak:
+	@. tools/lib.sh; tools/setup fetch series build run && build_kernel debug && build_kernel kcsan && \
+		build_guest && tools/soak "$$OUT"
 
 bisect-check:
 	@tools/setup fetch series build run compile && tools/bisect-check
@@ -67,6 +71,7 @@ clean:
 help:
 	@echo 'make run           fetch, patch and build Linux, boot it, prove it'
 	@echo '     test          all tests, on a debug kernel'
+	@echo '     soak          a million races on two kernels, for SOAK_MINUTES (180) at most'
 	@echo '     bisect-check  each commit on its own: compiles, boots, passes KUnit'
 	@echo '     pairs         exporters against importers, stock against patched'
 	@echo '     tree          the patched tree in build/KVER/linux'

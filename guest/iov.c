@@ -14,6 +14,7 @@
 #include "channel.h"
 #include "kmod.h"
 #include "lab.h"
+#include "sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -1025,6 +1026,120 @@ static void row_why(const void *unused)
 	say("note %s", line);
 }
 
+/* ---- each allocation fails once: the area "faults" ---- */
+
+static struct pair fault_pair;
+static int fault_fd, fault_dmabuf;
+
+static int fault_link_export(const void *unused)
+{
+	return ctl(fault_fd, LINK_EXPORT, 1);
+}
+
+static void fault_close(const void *unused, int ret)
+{
+	if (ret >= 0)
+		close(ret);
+}
+
+static void fault_link(const void *unused)
+{
+	fault_dmabuf = link_export(1);
+	fault_fd = open_dev("link-importer");
+}
+
+static int fault_link_import(const void *unused)
+{
+	return ctl(fault_fd, LINK_IMPORT, fault_dmabuf);
+}
+
+static void fault_link_end(const void *unused, int ret)
+{
+	close(fault_fd);
+	close(fault_dmabuf);
+}
+
+static int fault_iov_export(const void *unused)
+{
+	return pdev_export(&fault_pair.vf, &table_page, 1);
+}
+
+static void fault_iov(const void *unused)
+{
+	fault_dmabuf = export(&fault_pair, &table_page, 1);
+}
+
+static int fault_attach(const void *unused)
+{
+	return ctl(fault_pair.pf, IOV_ATTACH, fault_dmabuf);
+}
+
+static void fault_attached(const void *unused)
+{
+	fault_iov(NULL);
+	expect("attach", fault_attach(NULL), 0);
+}
+
+static int fault_map(const void *unused)
+{
+	return ctl(fault_pair.pf, IOV_MAP, 0);
+}
+
+static void fault_mapped(const void *unused)
+{
+	fault_attached(NULL);
+	expect("map", fault_map(NULL), 0);
+}
+
+static int fault_unmap(const void *unused)
+{
+	return ctl(fault_pair.pf, IOV_UNMAP, 0);
+}
+
+static int fault_detach(const void *unused)
+{
+	return ctl(fault_pair.pf, IOV_DETACH, 0);
+}
+
+static int fault_reset(const void *unused)
+{
+	return pdev_reset(&fault_pair.vf);
+}
+
+static void fault_iov_end(const void *unused, int ret)
+{
+	fault_detach(NULL);
+	close(fault_dmabuf);
+}
+
+static const struct sweep link_sweeps[] = {
+	{ "LINK, export", NULL, fault_link_export, .after = fault_close },
+	{ "LINK, attach and map", fault_link, fault_link_import, .after = fault_link_end },
+};
+
+static const struct sweep iov_sweeps[] = {
+	{ "IOV, export", NULL, fault_iov_export, .after = fault_close },
+	{ "IOV, attach", fault_iov, fault_attach, .after = fault_iov_end },
+	{ "IOV, map", fault_attached, fault_map, .after = fault_iov_end },
+	{ "IOV, unmap", fault_mapped, fault_unmap, fault_iov_end, .must_work = true },
+	{ "IOV, detach", fault_mapped, fault_detach, fault_iov_end, .must_work = true },
+	{ "IOV, reset of the VF", fault_mapped, fault_reset, fault_iov_end, .must_work = true },
+};
+
+static void row_link_faults(const void *arg)
+{
+	fault_fd = open_dev("link-exporter");
+	say("note %d faults", sweep(arg));
+}
+
+static void row_iov_faults(const void *arg)
+{
+	open_pair(&fault_pair, 0, 0, 0);
+	say("note %d faults", sweep(arg));
+	attach_and_map(&fault_pair, export(&fault_pair, &table_page, 1));
+	both_ways(&fault_pair, 0, TABLE);
+}
+
 static void row(const char *name, void (*test)(const void *), const void *arg)
 {
 	int status;
@@ -1070,8 +1185,19 @@ static void prepare(const char *name, void (*test)(const void *))
 	row(name, test, NULL);
 }
 
+static void faults(void)
+{
+	sweep_init();
+	for (size_t i = 0; i < sizeof(link_sweeps) / sizeof(link_sweeps[0]); i++)
+		row(link_sweeps[i].name, row_link_faults, &link_sweeps[i]);
+	for (size_t i = 0; i < sizeof(iov_sweeps) / sizeof(iov_sweeps[0]); i++)
+		row(iov_sweeps[i].name, row_iov_faults, &iov_sweeps[i]);
+}
+
 int main(int argc, char **argv)
 {
+	char only[16];
+
 	if (argc > 1 && !strcmp(argv[1], "meet"))
 		return meet();
 	cmdline_get("iov.foreign", foreign, sizeof(foreign));
@@ -1080,6 +1206,10 @@ int main(int argc, char **argv)
 		fail("not %d nvme devices", PFS);
 	setup(NULL);
 	say("pass");
+	if (cmdline_get("iov.only", only, sizeof(only))) {
+		faults();
+		return 0;
+	}
 	row("link", row_link, NULL);
 	row("link, another fabric", row_link_foreign, NULL);
 	row("link, iommufd", row_link_iommufd, NULL);

@@ -15,7 +15,7 @@
 #include "vfio.h"
 
 #define BAR_SIZE 0x400000
-#define MAX_RANGES 64
+#define MAX_RANGES 300
 #define EDUS 2
 
 /* Where things are in the IOASes; edu reaches 28 bits. */

@@ -83,7 +83,7 @@ static int sysfs_write(const char *path, const char *text)
  * Enables the device first, so that vfio does not have to each time that it is
  * opened: asking ACPI for the interrupt's route costs seconds under KASAN.
  */
-int pci_bind_vfio(const char *bdf)
+int pci_bind(const char *bdf, const char *driver)
 {
 	char path[128];
 	int ret;
@@ -93,12 +93,26 @@ int pci_bind_vfio(const char *bdf)
 	if (ret)
 		return ret;
 	snprintf(path, sizeof(path), SYS_PCI "/devices/%s/driver_override", bdf);
-	ret = sysfs_write(path, "vfio-pci");
+	ret = sysfs_write(path, driver);
 	if (ret)
 		return ret;
 	return sysfs_write(SYS_PCI "/drivers_probe", bdf);
 }
 
+int pci_unbind(const char *bdf)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), SYS_PCI "/devices/%s/driver/unbind", bdf);
+	return sysfs_write(path, bdf);
+}
+
+int pci_bind_vfio(const char *bdf)
+{
+	return pci_bind(bdf, "vfio-pci");
+}
+
+/* Empty when the device is not on vfio-pci */
 static void vfio_path(const char *bdf, char *path, size_t size)
 {
 	char dir[128];
@@ -106,14 +120,14 @@ static void vfio_path(const char *bdf, char *path, size_t size)
 	DIR *d;
 
 	snprintf(dir, sizeof(dir), SYS_PCI "/devices/%s/vfio-dev", bdf);
+	path[0] = '\0';
 	d = opendir(dir);
 	if (!d)
-		fail("%s is not on vfio-pci: no %s", bdf, dir);
+		return;
 	while ((e = readdir(d)) && e->d_name[0] == '.')
 		;
-	if (!e)
-		fail("%s is empty", dir);
-	snprintf(path, size, "/dev/vfio/devices/%s", e->d_name);
+	if (e)
+		snprintf(path, size, "/dev/vfio/devices/%s", e->d_name);
 	closedir(d);
 }
 
@@ -129,7 +143,7 @@ static struct vfio_region_info region(struct pdev *dev, int index)
 	return info;
 }
 
-static void pdev_bind(struct pdev *dev, int iommufd)
+static int pdev_bind(struct pdev *dev, int iommufd)
 {
 	struct vfio_device_bind_iommufd bind = {
 		.argsz = sizeof(bind),
@@ -137,22 +151,34 @@ static void pdev_bind(struct pdev *dev, int iommufd)
 	};
 	int ret = ctl(dev->fd, VFIO_DEVICE_BIND_IOMMUFD, &bind);
 
-	if (ret)
-		fail("%s: bind to iommufd: %s", dev->bdf, err(ret));
 	dev->devid = bind.out_devid;
+	return ret;
+}
+
+int pdev_try_open(struct pdev *dev, const char *bdf, int bar, int iommufd)
+{
+	char path[300];
+	int ret;
+
+	snprintf(dev->bdf, sizeof(dev->bdf), "%s", bdf);
+	dev->bar_index = bar;
+	dev->bar = NULL;
+	vfio_path(bdf, path, sizeof(path));
+	dev->fd = open(path, O_RDWR | O_CLOEXEC);
+	if (dev->fd < 0)
+		return -errno;
+	ret = pdev_bind(dev, iommufd);
+	if (ret)
+		pdev_close(dev);
+	return ret;
 }
 
 void pdev_open(struct pdev *dev, const char *bdf, int bar, int iommufd)
 {
-	char path[300];
+	int ret = pdev_try_open(dev, bdf, bar, iommufd);
 
-	snprintf(dev->bdf, sizeof(dev->bdf), "%s", bdf);
-	dev->bar_index = bar;
-	vfio_path(bdf, path, sizeof(path));
-	dev->fd = open(path, O_RDWR | O_CLOEXEC);
-	if (dev->fd < 0)
-		fail("open %s (%s): %s", path, bdf, err(errno));
-	pdev_bind(dev, iommufd);
+	if (ret)
+		fail("open %s on vfio-pci: %s", bdf, err(ret));
 	dev->config = region(dev, VFIO_PCI_CONFIG_REGION_INDEX).offset;
 	pdev_decode(dev, true);
 	pdev_map_bar(dev);
@@ -286,6 +312,21 @@ int ioas_map_fd(int iommufd, uint32_t ioas, int fd, const struct range *slice,
 	return ctl(iommufd, IOMMU_IOAS_MAP_FILE, &cmd);
 }
 
+int ioas_copy(int iommufd, uint32_t from, uint32_t to, uint64_t iova, uint64_t len)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.src_ioas_id = from,
+		.dst_ioas_id = to,
+		.length = len,
+		.src_iova = iova,
+		.dst_iova = iova,
+	};
+
+	return ctl(iommufd, IOMMU_IOAS_COPY, &cmd);
+}
+
 int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t len)
 {
 	struct iommu_ioas_unmap cmd = {
@@ -302,7 +343,7 @@ int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t len)
 	return ret;
 }
 
-uint32_t hwpt_new(int iommufd, const struct pdev *dev, uint32_t ioas)
+int hwpt_try_new(int iommufd, const struct pdev *dev, uint32_t ioas, uint32_t *hwpt)
 {
 	struct iommu_hwpt_alloc cmd = {
 		.size = sizeof(cmd),
@@ -311,18 +352,40 @@ uint32_t hwpt_new(int iommufd, const struct pdev *dev, uint32_t ioas)
 	};
 	int ret = ctl(iommufd, IOMMU_HWPT_ALLOC, &cmd);
 
-	if (ret)
-		fail("%s: new domain: %s", dev->bdf, err(ret));
-	return cmd.out_hwpt_id;
+	*hwpt = cmd.out_hwpt_id;
+	return ret;
 }
 
-void pdev_attach(struct pdev *dev, uint32_t pt)
+uint32_t hwpt_new(int iommufd, const struct pdev *dev, uint32_t ioas)
+{
+	uint32_t hwpt;
+	int ret = hwpt_try_new(iommufd, dev, ioas, &hwpt);
+
+	if (ret)
+		fail("%s: new domain: %s", dev->bdf, err(ret));
+	return hwpt;
+}
+
+int iommufd_destroy(int iommufd, uint32_t id)
+{
+	struct iommu_destroy cmd = { .size = sizeof(cmd), .id = id };
+
+	return ctl(iommufd, IOMMU_DESTROY, &cmd);
+}
+
+int pdev_try_attach(struct pdev *dev, uint32_t pt)
 {
 	struct vfio_device_attach_iommufd_pt cmd = {
 		.argsz = sizeof(cmd),
 		.pt_id = pt,
 	};
-	int ret = ctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+
+	return ctl(dev->fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd);
+}
+
+void pdev_attach(struct pdev *dev, uint32_t pt)
+{
+	int ret = pdev_try_attach(dev, pt);
 
 	if (ret)
 		fail("%s: attach to page table %u: %s", dev->bdf, pt, err(ret));

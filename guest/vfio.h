@@ -40,8 +40,12 @@ struct pdev {
 };
 
 int pci_find(uint32_t id, char bdf[][16], int max);
+int pci_bind(const char *bdf, const char *driver);
 int pci_bind_vfio(const char *bdf);
+int pci_unbind(const char *bdf);
 
+/* Opens and binds, and nothing else. */
+int pdev_try_open(struct pdev *dev, const char *bdf, int bar, int iommufd);
 /* Opens and binds: the BAR is mapped, memory decode and bus master are on. */
 void pdev_open(struct pdev *dev, const char *bdf, int bar, int iommufd);
 void pdev_close(struct pdev *dev);
@@ -57,9 +61,14 @@ void ioas_map_ram(int iommufd, uint32_t ioas, void *ram, size_t len,
 		  uint64_t iova);
 int ioas_map_fd(int iommufd, uint32_t ioas, int fd, const struct range *slice,
 		uint64_t iova, bool writable);
+/* From one IOAS into another one, at the same IOVA */
+int ioas_copy(int iommufd, uint32_t from, uint32_t to, uint64_t iova, uint64_t len);
 int ioas_unmap(int iommufd, uint32_t ioas, uint64_t iova, uint64_t len);
 /* A second domain in @ioas, for @dev alone. */
+int hwpt_try_new(int iommufd, const struct pdev *dev, uint32_t ioas, uint32_t *hwpt);
 uint32_t hwpt_new(int iommufd, const struct pdev *dev, uint32_t ioas);
+int iommufd_destroy(int iommufd, uint32_t id);
+int pdev_try_attach(struct pdev *dev, uint32_t pt);
 void pdev_attach(struct pdev *dev, uint32_t pt);
 void pdev_detach(struct pdev *dev);
 

@@ -452,6 +452,31 @@ class Kernel(Sandbox):
         self.refused(self.build(), "make tree")
 
 
+class Soak(Sandbox):
+
+    def soak(self, vm="", **env):
+        (self.top / "tools/vm.py").write_text(f"import sys\nprint(*sys.argv[1:])\n{vm}\n")
+        return self.run_tool("soak", self.out, SOAK_SEED="7", **env)
+
+    def test_rounds_and_seeds(self):
+        said = self.fine(self.soak(SOAK_ROUNDS="250000"))
+        for kernel in ("debug", "kcsan"):
+            self.assertRegex(said, rf"kernel-{kernel} +250000 +3 ")
+        seeds = [word for word in said.split() if word.startswith("race.seed=")]
+        self.assertEqual(len(set(seeds)), 6)
+        self.assertEqual(said.split()[-1], "passed")
+
+    def test_stops_by_itself(self):
+        done = self.soak(SOAK_MINUTES="0")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no time", done.stdout)
+
+    def test_one_failure_ends_it(self):
+        done = self.soak(vm="sys.exit('race.seed=9' in sys.argv[-1])")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("FAILED: kernel-debug, seed 9", done.stdout)
+
+
 class Lint(unittest.TestCase):
 
     def setUp(self):

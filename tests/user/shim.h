@@ -164,7 +164,7 @@ void kfree(const void *ptr);
 		_size;							\
 	})
 #define kzalloc(size, gfp)	shim_alloc(size, 0, 0, 0)
-#define vzalloc(size)		shim_alloc(size, 0, 0, 0)
+#define __vmalloc(size, gfp)	shim_alloc(size, 0, 0, 0)
 
 /* ---- text ---- */
 

@@ -58,8 +58,13 @@ struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count)
 	struct dma_buf_phys_list *list;
 	size_t size = struct_size(list, phys, count);
 
-	/* kmalloc() would round a long list up to the next power of two */
-	list = size > PAGE_SIZE ? vzalloc(size) : kzalloc(size, GFP_KERNEL);
+	/*
+	 * kmalloc() would round a long list up to the next power of two. User
+	 * space chooses the count: no trace on the console when it is too long.
+	 */
+	list = size > PAGE_SIZE ?
+	       __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN) :
+	       kzalloc(size, GFP_KERNEL);
 	if (!list)
 		return NULL;
 

@@ -114,8 +114,7 @@ static int variant_setup(struct device *dev, const struct variant *variant)
 	if (ret)
 		return ret;
 
-	if (variant->flags & HAS_HEAP)
-		dma_set_max_seg_size(dev, UINT_MAX);
+	dma_set_max_seg_size(dev, UINT_MAX);
 	dev->bus_dma_limit = variant->limit;
 	if (variant->flags & NO_DMA)
 		dev->dma_mask = NULL;
@@ -298,7 +297,7 @@ static struct pci_driver test_pci_driver = {
 /**
  * struct test_import - an open file
  * @lock: one ioctl at a time
- * @dmabuf: what is attached, with a reference
+ * @dmabuf: what is attached, with a reference; nobody looks if nothing is
  * @attach: NULL if nothing is
  * @sgt: NULL if it is not mapped; protected by the dma-buf reservation lock
  * @added: a device with a heap of its own
@@ -331,6 +330,11 @@ static const struct dma_buf_attach_ops test_import_ops = {
 	.invalidate_mappings = test_import_invalidate,
 };
 
+static const struct dma_buf_attach_ops test_import_p2p_ops = {
+	.allow_peer2peer = true,
+	.invalidate_mappings = test_import_invalidate,
+};
+
 static struct dma_buf_attachment *
 test_import_attach(struct test_import *import, struct dma_buf *dmabuf,
 		   const struct device_heap_test_attach *arg)
@@ -341,6 +345,9 @@ test_import_attach(struct test_import *import, struct dma_buf *dmabuf,
 	test = test_device_find(arg->device);
 	if (!test)
 		return ERR_PTR(-ENOENT);
+	if (arg->flags & DEVICE_HEAP_TEST_P2P)
+		return dma_buf_sgt_dynamic_attach(dmabuf, test->dev,
+						  &test_import_p2p_ops, import);
 	if (arg->flags & DEVICE_HEAP_TEST_REVOCABLE)
 		return dma_buf_sgt_dynamic_attach(dmabuf, test->dev,
 						  &test_import_ops, import);
@@ -361,13 +368,14 @@ static int test_attach(struct test_import *import, void *data)
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 
+	/* Before the attachment is there, for it may be invalidated at once */
+	import->dmabuf = dmabuf;
 	attach = test_import_attach(import, dmabuf, arg);
 	if (IS_ERR(attach)) {
 		dma_buf_put(dmabuf);
 		return PTR_ERR(attach);
 	}
 	import->attach = attach;
-	import->dmabuf = dmabuf;
 	return 0;
 }
 

@@ -11,6 +11,8 @@
 
 /* The importer unmaps when it is told to */
 #define DEVICE_HEAP_TEST_REVOCABLE	1
+/* The same, and it reaches the memory of other devices */
+#define DEVICE_HEAP_TEST_P2P		2
 
 struct device_heap_test_attach {
 	__s32 dmabuf;
