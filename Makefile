@@ -16,7 +16,7 @@ test:
 	@tools/test
 
 soak:
-	@. tools/lib.sh; tools/setup fetch series build run && build_kernel debug && build_kernel kcsan && \
+	@. tools/lib.sh; tools/setup fetch series build run && build_kernel debug && build_kernel kcsan && newer_debian && \
 		build_guest && tools/soak "$$OUT"
 
 bisect-check:
@@ -47,8 +47,7 @@ bench:
 
 suites:
 	@. tools/lib.sh; tools/setup fetch series build run suites && build_kernel live-stock && build_kernel live && \
-		tools/fetch packages forky "$$BUILD/suites" v4l-utils igt-gpu-tools-tests qemu-system-x86 && \
-		build_guest && tools/suites "$$OUT"
+		newer_debian && build_guest && tools/suites "$$OUT"
 
 fuzz:
 	@tools/setup fetch series fuzz && . tools/lib.sh && patched_tree && tools/user fuzz

@@ -123,6 +123,11 @@ patched_tree() {
 	python3 "$TOP/tools/series.py" apply "$TREE"
 }
 
+# Programs of a newer Debian, in build/suites; nothing of it is installed.
+newer_debian() {
+	"$TOP/tools/fetch" packages forky "$BUILD/suites" v4l-utils igt-gpu-tools-tests qemu-system-x86
+}
+
 # build_kernel FLAVOUR: with the tree that this flavour is built from.
 build_kernel() {
 	"$TOP/tools/setup" fetch build
