@@ -90,14 +90,15 @@ static FILE *start(const char *test, const char *only, pid_t *pid)
 	if (!*pid) {
 		dup2(fd[1], STDOUT_FILENO);
 		dup2(fd[1], STDERR_FILENO);
-		execl(path, test, only ? "-t" : NULL, only, NULL);
+		execl(path, test, !only ? NULL : *only == '-' ? "-T" : "-t",
+		      only && *only == '-' ? only + 1 : only, NULL);
 		_exit(127);
 	}
 	close(fd[1]);
 	return fdopen(fd[0], "r");
 }
 
-/* NAME, or NAME:TEST for that test alone */
+/* NAME, or NAME:TEST for that test alone, or NAME:-TEST for all but that one */
 static void run(char *test)
 {
 	const char *only = split(test, ':');
