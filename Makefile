@@ -13,7 +13,7 @@ run:
 	@tools/run
 
 test:
-	@tools/test
+	@tools/setup fetch && tools/test
 
 soak:
 	@. tools/lib.sh; tools/setup fetch series build run && build_kernel debug && build_kernel kcsan && newer_debian && \
@@ -53,10 +53,10 @@ fuzz:
 	@tools/setup fetch series fuzz && . tools/lib.sh && patched_tree && tools/user fuzz
 
 fuzz-kernel:
-	@FUZZ_RUNS=$${FUZZ_RUNS:-100000} tools/test kcov
+	@tools/setup fetch && FUZZ_RUNS=$${FUZZ_RUNS:-100000} tools/test kcov
 
 coverage:
-	@tools/coverage
+	@tools/setup fetch && tools/coverage
 
 mutate:
 	@tools/setup fetch series && . tools/lib.sh && patched_tree && tools/mutate

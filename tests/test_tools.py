@@ -9,6 +9,7 @@ import hashlib
 import importlib.machinery
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import socket
@@ -529,13 +530,25 @@ class FrontDoor(unittest.TestCase):
         return subprocess.run(["make", "-C", TOP, "--no-print-directory", *argv],
                               text=True, capture_output=True)
 
+    def phony(self):
+        return next(line for line in (TOP / "Makefile").read_text().splitlines()
+                    if line.startswith(".PHONY:")).split()[1:]
+
     def test_help_names_every_target(self):
         text = self.make("help").stdout
-        phony = next(line for line in (TOP / "Makefile").read_text().splitlines()
-                     if line.startswith(".PHONY:"))
-        for target in phony.split()[1:]:
+        for target in self.phony():
             if target != "help":
                 self.assertRegex(text, rf"\b{target}\b")
+
+    def test_python_is_installed_before_it_is_used(self):
+        python = [path.name for path in (TOP / "tools").iterdir()
+                  if path.is_file() and "python3" in path.read_text().partition("\n")[0]]
+        self.assertIn("test", python)
+        for target in set(self.phony()) - {"help"}:
+            recipe = self.make("-n", target).stdout
+            first = re.search(rf"python3|tools/({'|'.join(python)})\b", recipe)
+            if first:
+                self.assertRegex(recipe[:first.start()], r"tools/setup|patched_tree", target)
 
     def test_deb_needs_a_configuration(self):
         for config, said in (("/nowhere/.config", "no /nowhere/.config: give"),
