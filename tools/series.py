@@ -133,9 +133,9 @@ class Tree:
 def open_tree(path):
     """Refuse everything that is not a kernel tree prepared for us."""
     path = Path(path).resolve()
-    advice = "prepare one with 'make tree'"
     if not path.is_dir():
-        raise Fail(f"{path}: no such directory: {advice}")
+        raise Fail(f"{path}: no such directory: prepare one with 'make tree'")
+    advice = "move it away, then 'make tree' prepares another"
     need("git")
     tree = Tree(path)
     top = tree.git("rev-parse", "--show-toplevel", ok=(0, 128)).stdout.strip()
