@@ -69,7 +69,7 @@ clean:
 
 help:
 	@echo 'make run           fetch, patch and build Linux, boot it, prove it'
-	@echo '     test          all tests, on a debug kernel'
+	@echo '     test          the tests, on debug kernels; what is listed below is extra'
 	@echo '     soak          a million races on two kernels, for SOAK_MINUTES (180) at most'
 	@echo '     bisect-check  each commit on its own: compiles, boots, passes KUnit'
 	@echo '     pairs         exporters against importers, stock against patched'
@@ -93,3 +93,7 @@ help:
 	@echo 'STOCK=1            run and kernel: without the series, to compare'
 	@echo 'CONFIG=/path       deb: configured like this; default is the running kernel'
 	@echo 'JOBS=n             compile jobs, one for each CPU by default'
+	@echo 'FETCH_MIRROR=url   the Debian archive, by default the one of apt'
+	@echo 'NEED_GB=n          go on with n GB of free disk'
+	@echo 'SOAK_ROUNDS=n      soak: how many races (1000000); SOAK_SEED=n the first seed'
+	@echo 'FUZZ_SEED=n        fuzz-kernel: seed (1); FUZZ_KEEP=1 keeps what reaches more'
