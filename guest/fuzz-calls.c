@@ -314,7 +314,8 @@ int heap_query(const uint64_t *w)
 	arg.data.importers = (uintptr_t)where[w[7] % 4];
 	arg.data.count = w[1];
 	arg.data.flags = w[3];
-	arg.data.reserved[w[7] / 4 % 2] = w[7] >> 4;
+	arg.data.importer_size = sizeof(importers[0]) + (w[7] >> 4);
+	arg.data.reserved[w[7] / 4 % 3] = w[3] >> 32;
 	ret = call(fd_of(w[0]), _IOC(_IOC_WRITE, 'H', 1, size), &arg);
 	close(fd);
 	close(other);

@@ -57,7 +57,7 @@ static void row(const char *name, void (*run)(const void *), const void *arg)
 static int query(int heap, struct dma_heap_query_importer *who)
 {
 	struct dma_heap_query_data data = {
-		.importers = (uintptr_t)who, .count = 1,
+		.importers = (uintptr_t)who, .count = 1, .importer_size = sizeof(*who),
 	};
 
 	return ioctl(heap, DMA_HEAP_IOCTL_QUERY, &data) ? -errno : 0;

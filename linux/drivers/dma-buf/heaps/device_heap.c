@@ -47,7 +47,6 @@
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
-#include <linux/wait.h>
 
 /* How often removal says what it waits for */
 #define DEVICE_HEAP_PATIENCE	(10 * HZ)
@@ -61,8 +60,7 @@
  * @node: in device_heaps
  * @has_pool: the memory comes from a pool that the device alone has
  * @lock: protects @buffers
- * @buffers: all that have memory, but for one that is being revoked
- * @wait: removal waits here for @buffers to become empty
+ * @buffers: all that have memory, but for those that are being revoked
  */
 struct device_heap {
 	struct kref kref;
@@ -74,7 +72,6 @@ struct device_heap {
 	/* Protects the list below */
 	struct mutex lock;
 	struct list_head buffers;
-	wait_queue_head_t wait;
 };
 
 /**
@@ -621,7 +618,7 @@ static void device_heap_destroy_buffer(struct device_heap_buffer *buffer)
 	kfree(buffer);
 }
 
-/* Removal waits until a buffer that it cannot get hold of has left the list */
+/* Under the lock, so that removal finds it on the list, or is waited for here */
 static void device_heap_release(struct dma_buf *dmabuf)
 {
 	struct device_heap_buffer *buffer = dmabuf->priv;
@@ -629,12 +626,8 @@ static void device_heap_release(struct dma_buf *dmabuf)
 
 	kref_get(&heap->kref);
 	scoped_guard(mutex, &heap->lock) {
-		bool listed = !list_empty(&buffer->node);
-
-		list_del_init_careful(&buffer->node);
+		list_del_init(&buffer->node);
 		device_heap_destroy_buffer(buffer);
-		if (listed)
-			wake_up(&heap->wait);
 	}
 	kref_put(&heap->kref, device_heap_free);
 }
@@ -728,17 +721,28 @@ static void device_heap_revoke(struct device_heap_buffer *buffer)
 	device_heap_free_memory(buffer);
 }
 
-/* A buffer that is still alive, taken off the list */
+/*
+ * A buffer without a file has no users any more, each of whom would hold it. It
+ * may stay for long all the same, for somebody with a path to it.
+ */
+static void device_heap_revoke_dead(struct device_heap_buffer *buffer)
+{
+	buffer->revoked = true;
+	if (!WARN_ON(buffer->users))
+		device_heap_free_memory(buffer);
+}
+
+/* A buffer that is still alive, taken off the list as the others are */
 static struct device_heap_buffer *device_heap_take(struct device_heap *heap)
 {
-	struct device_heap_buffer *buffer;
+	struct device_heap_buffer *buffer, *next;
 
 	guard(mutex)(&heap->lock);
-	list_for_each_entry(buffer, &heap->buffers, node) {
-		if (!get_file_active(&buffer->dmabuf->file))
-			continue;
+	list_for_each_entry_safe(buffer, next, &heap->buffers, node) {
 		list_del_init(&buffer->node);
-		return buffer;
+		if (get_file_active(&buffer->dmabuf->file))
+			return buffer;
+		device_heap_revoke_dead(buffer);
 	}
 	return NULL;
 }
@@ -751,11 +755,6 @@ static void device_heap_drain(struct device_heap *heap)
 		device_heap_revoke(buffer);
 		dma_buf_put(buffer->dmabuf);
 	}
-
-	/* The others are on their way out: off the list, and then free */
-	wait_event(heap->wait, list_empty_careful(&heap->buffers));
-	mutex_lock(&heap->lock);
-	mutex_unlock(&heap->lock);
 }
 
 /* ---- for drivers ---- */
@@ -781,7 +780,6 @@ static struct device_heap *device_heap_new(struct device *dev)
 	kref_init(&heap->kref);
 	mutex_init(&heap->lock);
 	INIT_LIST_HEAD(&heap->buffers);
-	init_waitqueue_head(&heap->wait);
 	heap->dev = get_device(dev);
 	heap->has_pool = device_heap_is_pool(dev);
 	heap->offer = DMA_BUF_EMAPPING_SGT(&device_heap_sgt_ops);

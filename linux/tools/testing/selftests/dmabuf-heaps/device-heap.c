@@ -224,6 +224,7 @@ static int query(int heap, struct dma_heap_query_importer *importers,
 	struct dma_heap_query_data data = {
 		.importers = (uintptr_t)importers,
 		.count = count,
+		.importer_size = sizeof(*importers),
 	};
 
 	return ioctl(heap, DMA_HEAP_IOCTL_QUERY, &data) ? -errno : 0;
@@ -566,6 +567,81 @@ TEST_F(heap, remove_waits)
 	close(buf);
 }
 
+/*
+ * A path to a buffer, as O_PATH gives it, is no use of it: the file is gone, and
+ * its memory in the kernel is that of the next file, which nobody may touch.
+ */
+TEST_F(heap, remove_with_a_path)
+{
+	int buf = allocate(self->fd, SIZE), path, other[8];
+	char name[40];
+	uint8_t *p[8];
+	pid_t pid;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", buf);
+	path = open(name, O_PATH | O_CLOEXEC);
+	ASSERT_LE(0, path);
+	close(buf);
+	for (int i = 0; i < 8; i++) {
+		other[i] = memfd_create("other", MFD_CLOEXEC);
+		ASSERT_EQ(0, ftruncate(other[i], PAGE));
+		p[i] = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+			    other[i], 0);
+		ASSERT_NE(MAP_FAILED, p[i]);
+		p[i][0] = 1;
+	}
+
+	pid = fork();
+	if (!pid)
+		_exit(-driver_do(self->name, "unbind"));
+	EXPECT_TRUE(ends(pid, 50));
+	close(path);
+	EXPECT_EQ(0, exit_status(pid));
+	for (int i = 0; i < 8; i++) {
+		EXPECT_EQ(1, p[i][0]);
+		munmap(p[i], PAGE);
+		close(other[i]);
+	}
+	EXPECT_EQ(0, driver_do(self->name, "bind"));
+}
+
+/* A driver that comes or goes is waited for, but not by who has no more time */
+TEST_F(heap, query_while_the_driver_goes)
+{
+	struct dma_heap_query_importer who = {
+		.device_fd = open_device(self->name),
+	};
+	struct device_heap_test_map map;
+	int importer = open_importer(), buf = allocate(self->fd, SIZE);
+	int system = open_heap("system");
+	pid_t pid, asks;
+
+	if (system < 0)
+		SKIP(return, "there is no system heap");
+	ASSERT_EQ(0, query(system, &who, 1));
+	ASSERT_EQ(0, import_attach(importer, buf, self->name, 0));
+	ASSERT_EQ(0, import_map(importer, &map));
+	pid = fork();
+	if (!pid)
+		_exit(-driver_do(self->name, "unbind"));
+	EXPECT_FALSE(ends(pid, 5));
+	asks = fork();
+	if (!asks)
+		_exit(-query(system, &who, 1));
+	EXPECT_FALSE(ends(asks, 5));
+	kill(asks, SIGKILL);
+	EXPECT_TRUE(ends(asks, 20));
+	EXPECT_EQ(-1, exit_status(asks));
+	EXPECT_EQ(0, import_unmap(importer));
+	EXPECT_EQ(0, exit_status(pid));
+	EXPECT_EQ(0, query(system, &who, 1));
+	EXPECT_EQ(0, driver_do(self->name, "bind"));
+	close(who.device_fd);
+	close(system);
+	close(importer);
+	close(buf);
+}
+
 /* Everything that a buffer is for, again and again; ENODEV is a fine answer */
 static int use_heap(const char *name)
 {
@@ -756,6 +832,7 @@ TEST(query_arguments)
 	struct dma_heap_query_data data = {
 		.importers = (uintptr_t)&who,
 		.count = 1,
+		.importer_size = sizeof(who),
 	};
 	int heap = open_heap("test-heap"), good = who.device_fd;
 
@@ -764,9 +841,9 @@ TEST(query_arguments)
 	data.flags = 1;
 	EXPECT_EQ(-EINVAL, query_raw(heap, &data));
 	data.flags = 0;
-	data.reserved[1] = 1;
+	data.reserved[2] = 1;
 	EXPECT_EQ(-EINVAL, query_raw(heap, &data));
-	data.reserved[1] = 0;
+	data.reserved[2] = 0;
 	data.count = 0;
 	EXPECT_EQ(-EINVAL, query_raw(heap, &data));
 	data.count = DMA_HEAP_QUERY_MAX + 1;
@@ -804,23 +881,43 @@ TEST(query_arguments)
 /* Programs that are older or newer than the kernel */
 TEST(query_of_another_version)
 {
-	struct dma_heap_query_importer who = {
-		.device_fd = open_device("test-import"),
-	};
+	struct {
+		struct dma_heap_query_importer importer;
+		uint64_t more;
+	} who[2] = {};
 	struct {
 		struct dma_heap_query_data data;
 		uint64_t more;
-	} data = { .data = { .importers = (uintptr_t)&who, .count = 1 } };
-	int heap = open_heap("test-heap");
+	} data = { .data = {
+		.importers = (uintptr_t)who,
+		.count = 2,
+		.importer_size = sizeof(who[0]),
+	} };
+	int heap = open_heap("test-heap"), device = open_device("test-import");
 
+	who[0].importer.device_fd = device;
+	who[1].importer.device_fd = device;
+	who[1].importer.error = 1;
 	EXPECT_EQ(0, ioctl(heap, _IOW(DMA_HEAP_IOC_MAGIC, 1, data), &data));
+	EXPECT_EQ(0, who[1].importer.error);
+	EXPECT_STREQ("SGT", who[1].importer.type);
+	EXPECT_EQ(0, who[0].more | who[1].more);
 	data.more = 1;
 	EXPECT_EQ(-1, ioctl(heap, _IOW(DMA_HEAP_IOC_MAGIC, 1, data), &data));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(0, ioctl(heap, _IOW(DMA_HEAP_IOC_MAGIC, 1, char[16]), &data));
+	EXPECT_EQ(E2BIG, errno);
+	who[1].more = 1;
+	EXPECT_EQ(-E2BIG, query_raw(heap, &data.data));
+	data.data.importer_size = 8192;
+	EXPECT_EQ(-E2BIG, query_raw(heap, &data.data));
+	data.data.importer_size = sizeof(who[0].importer) - 1;
+	EXPECT_EQ(-EINVAL, query_raw(heap, &data.data));
+	data.data.importer_size = sizeof(who[0].importer);
+	data.data.count = 1;
+	EXPECT_EQ(0, query_raw(heap, &data.data));
+	EXPECT_EQ(0, ioctl(heap, _IOW(DMA_HEAP_IOC_MAGIC, 1, char[20]), &data));
 	EXPECT_EQ(-1, ioctl(heap, _IO(DMA_HEAP_IOC_MAGIC, 1), &data));
 	EXPECT_EQ(EINVAL, errno);
-	close(who.device_fd);
+	close(device);
 	close(heap);
 }
 
