@@ -32,7 +32,7 @@ struct bench_run {
 	__u32 op;		/* in */
 	__u32 others;		/* in: attachments that are there already */
 	__u32 samples;		/* in: at most BENCH_SAMPLES, odd */
-	__u64 n, len;		/* in: for the last two */
+	__u64 n, len;		/* in: for ops that take them */
 	__u64 there, back;	/* out: instructions, median */
 	__u64 thousand;		/* out: what 1000 instructions count */
 };
