@@ -5,6 +5,7 @@
  * call and of what undoes it. Calls of the kernel are counted by
  * /dev/dma-buf-bench, those of user space here.
  */
+#include "ram.h"
 #include "channel.h"
 #include "dma-buf-bench.h"
 #include "vfio.h"
@@ -12,8 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/dma-heap.h>
-#include <linux/udmabuf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,30 +34,12 @@ static int only = INT_MIN;
 
 static int heap_buffer(uint64_t pages)
 {
-	struct dma_heap_allocation_data data = {
-		.len = pages * PAGE,
-		.fd_flags = O_RDWR | O_CLOEXEC,
-	};
-	int heap = open("/dev/dma_heap/system", O_RDWR);
-	int ret = heap < 0 ? -1 : ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &data);
-
-	close(heap);
-	return ret ? -1 : (int)data.fd;
+	return heap_alloc("system", pages * PAGE);
 }
 
 static int udmabuf_buffer(uint64_t pages)
 {
-	int memfd = memfd_create("bench", MFD_ALLOW_SEALING);
-	struct udmabuf_create create = { .memfd = memfd, .size = pages * PAGE };
-	int dev = open("/dev/udmabuf", O_RDWR);
-	int fd = -1;
-
-	if (memfd >= 0 && dev >= 0 && !ftruncate(memfd, pages * PAGE) &&
-	    !fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK))
-		fd = ioctl(dev, UDMABUF_CREATE, &create);
-	close(dev);
-	close(memfd);
-	return fd;
+	return udmabuf_alloc(pages * PAGE);
 }
 
 static int own_buffer(uint32_t kind, uint64_t ranges)

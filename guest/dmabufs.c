@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "dmabufs.h"
+#include "ram.h"
 #include "vfio.h"
 
 #include <drm/drm.h>
@@ -9,7 +10,6 @@
 #include <glob.h>
 #include <linux/dma-heap.h>
 #include <linux/io_uring.h>
-#include <linux/udmabuf.h>
 #include <linux/vfio.h>
 #include <linux/videodev2.h>
 #include <net/if.h>
@@ -53,7 +53,7 @@ int heap_open(const char *name)
 	return check(open(path, O_RDWR | O_CLOEXEC), path);
 }
 
-int heap_alloc(int heap)
+int heap_buffer(int heap)
 {
 	struct dma_heap_allocation_data alloc = {
 		.len = SIZE, .fd_flags = O_RDWR | O_CLOEXEC,
@@ -63,25 +63,27 @@ int heap_alloc(int heap)
 	return alloc.fd;
 }
 
+/* A buffer of ram.h, which does not fail by itself. */
+static int good(int fd, const char *what)
+{
+	if (fd < 0)
+		fail("%s: %s", what, err(fd));
+	return fd;
+}
+
 int export_system(void)
 {
-	return heap_alloc(heap_open("system"));
+	return good(heap_alloc("system", SIZE), "system heap");
 }
 
 static int export_cma(void)
 {
-	return heap_alloc(heap_open("default_cma_region"));
+	return good(heap_alloc("default_cma_region", SIZE), "CMA heap");
 }
 
 static int export_udmabuf(void)
 {
-	struct udmabuf_create create = { .size = SIZE };
-	int fd = check(open("/dev/udmabuf", O_RDWR | O_CLOEXEC), "udmabuf");
-
-	create.memfd = check(memfd_create("pairs", MFD_ALLOW_SEALING), "memfd");
-	check(ftruncate(create.memfd, SIZE), "ftruncate");
-	check(fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK), "seal");
-	return check(ioctl(fd, UDMABUF_CREATE, &create), "UDMABUF_CREATE");
+	return good(udmabuf_alloc(SIZE), "udmabuf");
 }
 
 /* The DRM card of a driver. */

@@ -25,9 +25,9 @@ struct importer_row {
 extern const struct exporter_row exporters[];
 extern const struct importer_row importers[];
 
-/* Opens the heap and allocates. */
+/* For who needs the heap as well as a buffer of it. */
 int heap_open(const char *name);
-int heap_alloc(int heap);
+int heap_buffer(int heap);
 
 int export_system(void);
 int export_vfio(void);

@@ -92,7 +92,7 @@ static void compare(const void *arg)
 	struct dma_heap_query_importer who = {
 		.device_fd = ask->importer->device(),
 	};
-	int heap = heap_open(ask->heap), buf = heap_alloc(heap), ret;
+	int heap = heap_open(ask->heap), buf = heap_buffer(heap), ret;
 
 	expect("query", query(heap, &who), 0);
 	close(open(TRACING "/trace", O_WRONLY | O_TRUNC | O_CLOEXEC));
@@ -138,8 +138,8 @@ static void load_heaps(const void *unused)
 {
 	load("device_heap");
 	load("device_heap_test");
-	close(heap_alloc(heap_open("test-heap")));
-	close(heap_alloc(heap_open("test-heap-cma")));
+	close(heap_buffer(heap_open("test-heap")));
+	close(heap_buffer(heap_open("test-heap-cma")));
 	trace_attach();
 }
 
@@ -175,7 +175,7 @@ static int unload_soon(const char *name)
 
 static void unload_in_use(const void *unused)
 {
-	int heap = heap_open("test-heap"), buf = heap_alloc(heap);
+	int heap = heap_open("test-heap"), buf = heap_buffer(heap);
 	int importer = open(IMPORTER, O_RDWR | O_CLOEXEC);
 	struct dma_heap_query_importer who = {};
 

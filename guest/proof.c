@@ -9,6 +9,7 @@
  */
 #include "channel.h"
 #include "lab.h"
+#include "ram.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +24,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/dma-heap.h>
-#include <linux/udmabuf.h>
 
 struct row {
 	const char *name, *proves;
@@ -522,43 +521,21 @@ static void refuse_foreign(int fd)
 	struct lab lab;
 
 	if (fd < 0)
-		fail("make a buffer: %s", err(errno));
+		fail("make a buffer: %s", err(fd));
 	lab_open(&lab, ON_ROOT_BUS);
 	expect_bufinfo("buffer made", 1, 0);
 	expect_refused(&lab, fd, &foreign, all_of(&foreign), "map", EOPNOTSUPP);
 	expect_bufinfo("map refused", 1, 0);
 }
 
-static int open_or_fail(const char *path)
-{
-	int fd = open(path, O_RDWR | O_CLOEXEC);
-
-	if (fd < 0)
-		fail("open %s: %s", path, err(errno));
-	return fd;
-}
-
 static void row_udmabuf(const struct row *row)
 {
-	struct udmabuf_create create = { .size = 0x10000 };
-
-	create.memfd = memfd_create("proof", MFD_ALLOW_SEALING);
-	if (ftruncate(create.memfd, create.size) ||
-	    fcntl(create.memfd, F_ADD_SEALS, F_SEAL_SHRINK))
-		fail("memfd: %s", err(errno));
-	refuse_foreign(ioctl(open_or_fail("/dev/udmabuf"), UDMABUF_CREATE, &create));
+	refuse_foreign(udmabuf_alloc(0x10000));
 }
 
 static void row_system_heap(const struct row *row)
 {
-	struct dma_heap_allocation_data data = {
-		.len = 0x10000,
-		.fd_flags = O_RDWR | O_CLOEXEC,
-	};
-	int ret = ioctl(open_or_fail("/dev/dma_heap/system"),
-			DMA_HEAP_IOCTL_ALLOC, &data);
-
-	refuse_foreign(ret ? -1 : (int)data.fd);
+	refuse_foreign(heap_alloc("system", 0x10000));
 }
 
 /*
