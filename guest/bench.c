@@ -5,9 +5,9 @@
  * call and of what undoes it. Calls of the kernel are counted by
  * /dev/dma-buf-bench, those of user space here.
  */
-#include "ram.h"
 #include "channel.h"
 #include "dma-buf-bench.h"
+#include "ram.h"
 #include "vfio.h"
 
 #include <errno.h>

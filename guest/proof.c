@@ -24,7 +24,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 struct row {
 	const char *name, *proves;
 	void (*fn)(const struct row *row);

@@ -17,6 +17,7 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tools"))
@@ -520,6 +521,26 @@ class Lint(unittest.TestCase):
         self.assertFalse(self.lint.allowed("WARNING", "KIND", "include/x.h"))
         self.assertFalse(self.lint.allowed("WARNING", "OTHER", "drivers/x.c"))
         self.assertFalse(self.lint.allowed("ERROR", "KIND", "drivers/x.c"))
+
+
+class Results(unittest.TestCase):
+
+    def test_a_boot_that_was_not_is_no_boot_of_before(self):
+        top = Path(tempfile.mkdtemp(prefix="test-results-"))
+        self.addCleanup(shutil.rmtree, top)
+        (top / "name.json").write_text("{}")
+        with self.assertRaisesRegex(SystemExit, "^name: .*none"):
+            ours.boot(top, "name", "--kernel", top / "none", "--initrd", top / "none", "--run", "x")
+
+    def test_a_pair_that_is_otherwise_is_a_failed_case(self):
+        test = ours.load("test")
+        out = "head\na > b, long  map  the same\na > b  map  the same\nend\n"
+        done = subprocess.CompletedProcess([], 1, out, "pairs: a > b on patched: none, not map\n")
+        with mock.patch.object(test.subprocess, "run", return_value=done), \
+                mock.patch.object(test, "no_gpu", return_value=""), \
+                mock.patch.object(test, "where"):
+            cases = {case.name: case.result for case in test.area_pairs()}
+        self.assertEqual(cases, {"a > b, long": "pass", "a > b": "fail", "as tests/pairs.txt says": "fail"})
 
 
 class FrontDoor(unittest.TestCase):
