@@ -7,34 +7,26 @@ type T;
 - T f(...) { ... }
 
 @reader@
-@@
-  struct pfn_reader_dmabuf {
-- 	struct phys_vec phys;
-- 	unsigned long start_offset;
-+ 	struct iopt_pages *pages;
-+ 	struct dma_buf_phys_iter iter;
-+ 	/* What iter stands at, ULONG_MAX at first */
-+ 	unsigned long next_index;
-  };
-
-@init@
-identifier D, P;
-@@
-  pfn_reader_dmabuf_init(struct pfn_reader_dmabuf *D, struct iopt_pages *P)
-  {
-  ...
-- D->phys = P->dmabuf.phys;
-- D->start_offset = P->dmabuf.start;
-+ D->pages = P;
-+ D->next_index = ULONG_MAX;
-  return 0;
-  }
-
-@fill@
-identifier f = pfn_reader_fill_dmabuf;
+identifier f = { pfn_reader_dmabuf_init, pfn_reader_fill_dmabuf };
 type T;
 @@
 - T f(...) { ... }
+
+@fill@
+@@
+  pfn_reader_fill_span(struct pfn_reader *pfns)
+  {
+  <...
+- if (iopt_is_dmabuf(pfns->pages))
+- 	return pfn_reader_fill_dmabuf(...);
+  ...>
+  }
+
+@kind@
+expression B, P, N;
+@@
+- batch_add_pfn_num(B, P, N, BATCH_CPU_MEMORY)
++ batch_add_pfn_num(B, P, N)
 
 @revoke@
 struct iopt_pages *P;

@@ -7,8 +7,8 @@ symbol args, classic;
 - const struct dma_buf_mapping_match classic =
 - 	DMA_BUF_EMAPPING_SGT(&dma_buf_classic_ops);
   ...
-- return dma_buf_match_mapping(args, ops->single_exporter_match ?: &classic, 1);
-+ return dma_buf_match_mapping(args, ops->single_exporter_match, 1);
+- return dma_buf_match_single(args, ops->single_exporter_match ?: &classic);
++ return dma_buf_match_single(args, ops->single_exporter_match);
   }
 
 @@
@@ -17,6 +17,8 @@ symbol args, classic;
   {
 - if (!ops->map_dma_buf != !ops->unmap_dma_buf)
 - 	return false;
+  if (ops->single_exporter_match && !ops->single_exporter_match->type)
+  	return false;
 - return !!ops->match_mapping + !!ops->single_exporter_match +
 - 	!!ops->map_dma_buf == 1;
 + return !ops->match_mapping != !ops->single_exporter_match;

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include "test.h"
+#include "dma-buf-match-offer.h"
 
 #define IMPORTERS	3
 #define MAPS		2
@@ -82,7 +83,7 @@ static int attach_pick(struct dma_buf_match_args *args)
 	if (ops->match_mapping)
 		ret = ops->match_mapping(args);
 	else
-		ret = dma_buf_match_mapping(args, ops->single_exporter_match, 1);
+		ret = dma_buf_match_single(args, ops->single_exporter_match);
 	if (!ret && ops->attach)
 		ret = ops->attach(args->dmabuf, args->attach);
 	return ret;

@@ -15,7 +15,7 @@ static bool model_range(const struct phys_vec *range)
 	unsigned __int128 end = (unsigned __int128)range->paddr + range->len;
 
 	return range->len && range->len % 4096 == 0 && range->paddr % 4096 == 0 &&
-	       end <= (unsigned __int128)1 << 64;
+	       end < (unsigned __int128)1 << 64;
 }
 
 static int model_seal(const struct dma_buf_phys_list *list, size_t size)
@@ -42,11 +42,22 @@ static size_t model_seek(const struct dma_buf_phys_list *list, size_t *offset)
 
 /* ---- walks ---- */
 
+/* Bytes in one piece from a range on: it, and all neighbours behind it */
+static size_t model_run(const struct dma_buf_phys_list *list, size_t i)
+{
+	size_t len = list->phys[i].len;
+
+	for (; i + 1 < list->count &&
+	       list->phys[i].paddr + list->phys[i].len == list->phys[i + 1].paddr; i++)
+		len += list->phys[i + 1].len;
+	return len;
+}
+
 /* From a byte to the end, by steps of the input's choice */
-static void check_steps(struct dma_buf_phys_iter *iter, size_t offset,
+static void check_steps(const struct dma_buf_phys_list *list,
+			struct dma_buf_phys_iter *iter, size_t offset,
 			struct input *in)
 {
-	const struct dma_buf_phys_list *list = iter->list;
 	phys_addr_t paddr;
 	size_t max, len;
 
@@ -55,32 +66,32 @@ static void check_steps(struct dma_buf_phys_iter *iter, size_t offset,
 
 		max = take(in, 4) ? SIZE_MAX : take_long(in, 3);
 		len = dma_buf_phys_iter_next(iter, max, &paddr);
-		EQ(len, min(max, list->phys[i].len - in_range));
+		EQ(len, min(max, model_run(list, i) - in_range));
 		if (!max)
 			return;
 		EQ(paddr, list->phys[i].paddr + in_range);
 		offset += len;
 	}
-	EQ(iter->index, list->count);
+	CHECK(iter->range == iter->end);
 	EQ(dma_buf_phys_iter_next(iter, SIZE_MAX, &paddr), 0);
 }
 
 static void check_seek(const struct dma_buf_phys_list *list, size_t offset,
 		       struct input *in)
 {
-	struct dma_buf_phys_iter iter = { .index = 12345 };
+	struct dma_buf_phys_iter iter = { .offset = 12345 };
 	size_t in_range = offset, i = model_seek(list, &in_range);
 
 	if (i == list->count) {
 		EQ(dma_buf_phys_list_seek(list, offset, &iter), -EINVAL);
-		EQ(iter.index, 12345);
+		EQ(iter.offset, 12345);
 		return;
 	}
 	EQ(dma_buf_phys_list_seek(list, offset, &iter), 0);
-	CHECK(iter.list == list);
-	EQ(iter.index, i);
+	CHECK(iter.range == &list->phys[i]);
+	CHECK(iter.end == list->phys + list->count);
 	EQ(iter.offset, in_range);
-	check_steps(&iter, offset, in);
+	check_steps(list, &iter, offset, in);
 }
 
 /* Where ranges begin and end is where walks go wrong */
@@ -251,7 +262,8 @@ static void test_one_range(void)
 	EQ(seal_one(PAGE_SIZE, PAGE_SIZE / 2, PAGE_SIZE / 2), -EINVAL);
 	EQ(seal_one(0, PAGE_SIZE, 2 * PAGE_SIZE), -EINVAL);
 	EQ(seal_one(0, 2 * PAGE_SIZE, PAGE_SIZE), -EINVAL);
-	EQ(seal_one(-PAGE_SIZE, PAGE_SIZE, PAGE_SIZE), 0);
+	EQ(seal_one(-2 * PAGE_SIZE, PAGE_SIZE, PAGE_SIZE), 0);
+	EQ(seal_one(-PAGE_SIZE, PAGE_SIZE, PAGE_SIZE), -EINVAL);
 	EQ(seal_one(-PAGE_SIZE, 2 * PAGE_SIZE, 2 * PAGE_SIZE), -EINVAL);
 }
 
@@ -333,6 +345,22 @@ static void test_every_page(void)
 	}
 }
 
+/* Neighbours, but for one in the middle and behind it */
+static void test_neighbours(void)
+{
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(70);
+	struct input none = {};
+
+	for (size_t i = 0; i < list->count; i++)
+		list->phys[i] = (struct phys_vec){
+			.paddr = (i + 40) * PAGE_SIZE, .len = PAGE_SIZE };
+	list->phys[7].paddr = 0;
+	EQ(dma_buf_phys_list_seal(list, 70 * PAGE_SIZE, DMA_BUF_PHYS_RAM, NULL), 0);
+	for (size_t at = 0; at <= list->size; at += PAGE_SIZE / 2)
+		check_seek(list, at, &none);
+	dma_buf_phys_list_free(list);
+}
+
 /* A step of no bytes stays where it is */
 static void test_step_of_nothing(void)
 {
@@ -361,5 +389,6 @@ const struct test list_tests[] = {
 	{ "list: no memory", test_no_memory },
 	{ "list: seek every page of 1 to 193 ranges", test_every_page },
 	{ "list: a step of no bytes", test_step_of_nothing },
+	{ "list: neighbours are one step", test_neighbours },
 	{}
 };

@@ -325,6 +325,23 @@ static void test_no_offer(void)
 	said("no-offer", -EOPNOTSUPP);
 }
 
+/* Where its turn comes, and the event has a name for it */
+static void test_no_type(void)
+{
+	struct dma_buf_mapping_match requests[2] = {};
+
+	shim.may_warn = 1;
+	pair_init();
+	requests[1] = pair.imp;
+	pair.args.imp_matches = requests;
+	pair.args.imp_len = 2;
+	EQ(pair_match(), -EINVAL);
+	said("error", -EINVAL);
+	requests[0] = pair.imp;
+	requests[1].type = NULL;
+	EQ(pair_match(), 0);
+}
+
 static void test_bad_offer(void)
 {
 	shim.may_warn = 5;
@@ -436,9 +453,9 @@ static void test_names_of_importers(void)
 	char name[DMA_BUF_IMPORTER_NAME_LEN];
 
 	pair_init();
-	CHECK(!strcmp(dma_buf_attach_type_name(&pair.attach), "none"));
+	CHECK(!strcmp(dma_buf_match_type_name(&pair.attach.map_type), "none"));
 	EQ(pair_match(), 0);
-	CHECK(!strcmp(dma_buf_attach_type_name(&pair.attach), "SGT"));
+	CHECK(!strcmp(dma_buf_match_type_name(&pair.attach.map_type), "SGT"));
 	dma_buf_importer_name(&pair.attach, name);
 	CHECK(!strcmp(name, "dev"));
 	pair.attach.map_type.type = &easy;
@@ -492,6 +509,7 @@ const struct test match_tests[] = {
 	{ "match: arguments that are missing", test_bad_arguments },
 	{ "match: nothing is offered", test_no_offer },
 	{ "match: offers that are wrong", test_bad_offer },
+	{ "match: a request without a type", test_no_type },
 	{ "match: offers of a converter that are wrong", test_bad_row },
 	{ "match: requests that are wrong", test_bad_request },
 	{ "match: each reason has its word", test_p2p_words },

@@ -84,6 +84,7 @@ void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #undef __always_inline
 #define __always_inline	inline __attribute__((always_inline))
+#define likely(x)	(x)
 #define noinline	__attribute__((noinline))
 #define fallthrough	__attribute__((fallthrough))
 #define __counted_by(x)

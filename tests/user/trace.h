@@ -21,7 +21,7 @@ static inline void trace_names(const struct dma_buf_attachment *attach)
 
 	dma_buf_importer_name(attach, name);
 	CHECK(name[0]);
-	CHECK(dma_buf_attach_type_name(attach)[0]);
+	CHECK(dma_buf_match_type_name(&attach->map_type)[0]);
 	CHECK(dma_buf_converter_name(attach->map_type.exp_ops)[0]);
 }
 
@@ -32,7 +32,7 @@ static inline void trace_dma_buf_match(const struct dma_buf *dmabuf,
 {
 	if (!shim.traced)
 		return;
-	CHECK(dmabuf->size && exp->type->name[0] && imp->type->name[0]);
+	CHECK(dmabuf->size && dma_buf_match_type_name(exp)[0] && dma_buf_match_type_name(imp)[0]);
 	CHECK(dma_buf_match_device_name(exp)[0]);
 	CHECK(dma_buf_match_device_name(imp)[0]);
 	CHECK(dma_buf_converter_name(exp->exp_ops)[0]);

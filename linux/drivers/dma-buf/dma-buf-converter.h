@@ -53,7 +53,7 @@ extern const struct dma_buf_converter *dma_buf_test_converter;
 
 int dma_buf_converters_show(struct seq_file *s, void *unused);
 const char *dma_buf_converter_name(const struct dma_buf_mapping_exp_ops *ops);
-const char *dma_buf_attach_type_name(const struct dma_buf_attachment *attach);
+const char *dma_buf_match_type_name(const struct dma_buf_mapping_match *match);
 const char *
 dma_buf_match_device_name(const struct dma_buf_mapping_match *match);
 void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name);

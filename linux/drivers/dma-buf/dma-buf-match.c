@@ -17,6 +17,7 @@
 #include <linux/seq_file.h>
 
 #include "dma-buf-converter.h"
+#include "dma-buf-match-offer.h"
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/dma_buf_mapping.h>
@@ -81,10 +82,10 @@ int dma_buf_converters_show(struct seq_file *s, void *unused)
 	return 0;
 }
 
-/* For people: the mapping type of an attachment, which may have failed */
-const char *dma_buf_attach_type_name(const struct dma_buf_attachment *attach)
+/* For people: the type of a match, which there is none of if an attach failed */
+const char *dma_buf_match_type_name(const struct dma_buf_mapping_match *match)
 {
-	return attach->map_type.type ? attach->map_type.type->name : "none";
+	return match->type ? match->type->name : "none";
 }
 
 static struct device *
@@ -172,83 +173,33 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_attach_refuse, "DMA_BUF");
  * Out of line like all of its kind, so that events that are off cost a nop and
  * no registers.
  */
-static noinline void
-dma_buf_trace_verdict(const struct dma_buf *dmabuf,
-		      const struct dma_buf_mapping_match *exp,
-		      const struct dma_buf_mapping_match *imp,
-		      const char *verdict, int err)
+void dma_buf_trace_verdict(const struct dma_buf *dmabuf,
+			   const struct dma_buf_mapping_match *exp,
+			   const struct dma_buf_mapping_match *imp,
+			   const char *verdict, int err)
 {
 	trace_dma_buf_match(dmabuf, exp, imp, verdict, err);
 }
 
-/* Inline like the next two, since every attach runs through them */
-static __always_inline int
-dma_buf_match_pair(struct dma_buf *dmabuf,
-		   const struct dma_buf_mapping_match *exp,
-		   const struct dma_buf_mapping_match *imp)
+/* The search ends with this pair. A verdict that is no errno is no match */
+int dma_buf_stop_match(struct dma_buf_match_args *args,
+		       const struct dma_buf_mapping_match *exp,
+		       const struct dma_buf_mapping_match *imp, int err)
 {
-	int ret;
-
-	if (exp->type != imp->type) {
-		if (trace_dma_buf_match_enabled())
-			dma_buf_trace_verdict(dmabuf, exp, imp,
-					      "no-common-type", -EOPNOTSUPP);
-		return -EOPNOTSUPP;
-	}
-	if (!exp->type->match)
-		return 0;
-
-	ret = exp->type->match(dmabuf, exp, imp);
-	/* A verdict that is no errno must not pass for a match */
-	if (WARN_ON(ret > 0))
-		return -EINVAL;
-	return ret;
-}
-
-static __always_inline void
-dma_buf_finish_match(struct dma_buf_match_args *args,
-		     const struct dma_buf_mapping_match *exp,
-		     const struct dma_buf_mapping_match *imp)
-{
-	if (trace_dma_buf_match_enabled())
-		dma_buf_trace_verdict(args->dmabuf, exp, imp, "match", 0);
-	args->attach->map_type = *exp;
-	if (exp->type->finish_match)
-		exp->type->finish_match(args, exp, imp);
-}
-
-static noinline int dma_buf_stop_match(struct dma_buf_match_args *args,
-				       const struct dma_buf_mapping_match *exp,
-				       const struct dma_buf_mapping_match *imp,
-				       int err)
-{
+	if (WARN_ON(err > 0))
+		err = -EINVAL;
 	trace_dma_buf_match(args->dmabuf, exp, imp, "error", err);
 	return err;
 }
 
-/* The first request that fits this offer */
+/* Of offers that dma_buf_export() has not seen */
 static __always_inline int
-dma_buf_match_offer(struct dma_buf_match_args *args,
-		    const struct dma_buf_mapping_match *exp)
+dma_buf_try_offer(struct dma_buf_match_args *args,
+		  const struct dma_buf_mapping_match *exp)
 {
-	size_t i;
-	int ret;
-
 	if (WARN_ON(!exp->type))
 		return -EINVAL;
-
-	for (i = 0; i < args->imp_len; i++) {
-		const struct dma_buf_mapping_match *imp = &args->imp_matches[i];
-
-		ret = dma_buf_match_pair(args->dmabuf, exp, imp);
-		if (ret == -EOPNOTSUPP)
-			continue;
-		if (ret)
-			return dma_buf_stop_match(args, exp, imp, ret);
-		dma_buf_finish_match(args, exp, imp);
-		return 0;
-	}
-	return -EOPNOTSUPP;
+	return dma_buf_match_offer(args, exp);
 }
 
 /* The first converter that makes an offer of it which fits */
@@ -266,7 +217,7 @@ static int dma_buf_match_converted(struct dma_buf_match_args *args,
 
 		ret = converter->offer(exp, &offer);
 		if (!ret)
-			ret = dma_buf_match_offer(args, &offer);
+			ret = dma_buf_try_offer(args, &offer);
 		if (!ret)
 			args->attach->converted = exp->exp_ops;
 		if (ret != -EOPNOTSUPP)
@@ -275,10 +226,10 @@ static int dma_buf_match_converted(struct dma_buf_match_args *args,
 	return -EOPNOTSUPP;
 }
 
-static noinline int
-dma_buf_match_all_converted(struct dma_buf_match_args *args,
-			    const struct dma_buf_mapping_match *exp,
-			    size_t exp_len)
+/* Every offer by the way of a converter */
+int dma_buf_match_all_converted(struct dma_buf_match_args *args,
+				const struct dma_buf_mapping_match *exp,
+				size_t exp_len)
 {
 	size_t i;
 	int ret;
@@ -327,7 +278,7 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 		return dma_buf_attach_refuse(args->attach, "no-offer",
 					     -EOPNOTSUPP);
 	for (i = 0; i < exp_len; i++) {
-		ret = dma_buf_match_offer(args, &exp[i]);
+		ret = dma_buf_try_offer(args, &exp[i]);
 		if (ret != -EOPNOTSUPP)
 			return ret;
 	}

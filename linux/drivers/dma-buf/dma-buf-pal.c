@@ -97,13 +97,14 @@ void dma_buf_phys_list_free(struct dma_buf_phys_list *list)
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_free, "DMA_BUF");
 
+/* Where it ends is an address too: dma_buf_phys_iter_next() looks who is there */
 static bool dma_buf_phys_range_valid(const struct phys_vec *range)
 {
-	phys_addr_t last;
+	phys_addr_t end;
 
 	return range->len && PAGE_ALIGNED(range->len) &&
 	       PAGE_ALIGNED(range->paddr) &&
-	       !check_add_overflow(range->paddr, range->len - 1, &last);
+	       !check_add_overflow(range->paddr, range->len, &end);
 }
 
 /**
@@ -185,6 +186,7 @@ static size_t dma_buf_phys_list_bisect(const struct dma_buf_phys_list *list,
 int dma_buf_phys_list_seek(const struct dma_buf_phys_list *list, size_t offset,
 			   struct dma_buf_phys_iter *iter)
 {
+	const struct phys_vec *range;
 	size_t entry;
 
 	if (offset >= list->size)
@@ -193,47 +195,16 @@ int dma_buf_phys_list_seek(const struct dma_buf_phys_list *list, size_t offset,
 	entry = dma_buf_phys_list_bisect(list, offset);
 	offset -= list->starts[entry];
 
-	iter->list = list;
-	iter->index = entry << PAL_SEEK_SHIFT;
-	while (offset >= list->phys[iter->index].len)
-		offset -= list->phys[iter->index++].len;
+	range = &list->phys[entry << PAL_SEEK_SHIFT];
+	while (offset >= range->len)
+		offset -= (range++)->len;
+
+	iter->range = range;
+	iter->end = list->phys + list->count;
 	iter->offset = offset;
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_seek, "DMA_BUF");
-
-/**
- * dma_buf_phys_iter_next - step over the next contiguous bytes of the buffer
- * @iter: place of dma_buf_phys_list_seek()
- * @max: bytes to step over at most
- * @paddr: set to the physical address at the place, if any bytes are left
- *
- * Context: Any; the list is mapped, or the caller owns it.
- *
- * Return: Number of contiguous bytes from @paddr on that the place was moved
- * by, 0 only at the end of the buffer or if @max is 0.
- */
-size_t dma_buf_phys_iter_next(struct dma_buf_phys_iter *iter, size_t max,
-			      phys_addr_t *paddr)
-{
-	const struct phys_vec *range;
-	size_t len;
-
-	if (iter->index >= iter->list->count)
-		return 0;
-
-	range = &iter->list->phys[iter->index];
-	*paddr = range->paddr + iter->offset;
-	len = min(max, range->len - iter->offset);
-
-	iter->offset += len;
-	if (iter->offset == range->len) {
-		iter->index++;
-		iter->offset = 0;
-	}
-	return len;
-}
-EXPORT_SYMBOL_NS_GPL(dma_buf_phys_iter_next, "DMA_BUF");
 
 /* With the ops of the exporter, whatever the type of the attachment is */
 struct dma_buf_phys_list *

@@ -68,17 +68,15 @@ static int dma_buf_sgt_match(struct dma_buf *dmabuf,
 			     const struct dma_buf_mapping_match *exp,
 			     const struct dma_buf_mapping_match *imp)
 {
-	if (WARN_ON(!imp->sgt_data.importing_dma_device || !exp->exp_ops))
-		return -EINVAL;
-
-	if (WARN_ON(imp->sgt_data.importer_accepts_p2p >
+	if (WARN_ON(!imp->sgt_data.importing_dma_device || !exp->exp_ops ||
+		    imp->sgt_data.importer_accepts_p2p >
 		    DMA_SGT_IMPORTER_ACCEPTS_P2P))
 		return -EINVAL;
 
-	if (exp->sgt_data.exporter_requires_p2p ==
+	if (exp->sgt_data.exporter_requires_p2p !=
 	    DMA_SGT_EXPORTER_REQUIRES_NOTHING)
-		return 0;
-	return dma_buf_sgt_match_p2p(dmabuf, exp, imp);
+		return dma_buf_sgt_match_p2p(dmabuf, exp, imp);
+	return 0;
 }
 
 static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,

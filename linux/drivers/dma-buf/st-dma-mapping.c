@@ -487,7 +487,7 @@ static void test_match_no_pair(struct kunit *test)
 static void test_match_bad_arguments(struct kunit *test)
 {
 	const struct dma_buf_mapping_match good = DMA_BUF_IMAPPING_PAL();
-	const struct dma_buf_mapping_match bad[] = { good, {} };
+	const struct dma_buf_mapping_match bad[] = { {}, good };
 	struct fake *fake = fake_new(test, &pal_offer);
 	struct dma_buf *dmabuf;
 
@@ -504,7 +504,7 @@ static void test_match_bad_arguments(struct kunit *test)
 	EXPECT_WARNS(test, 1, -EINVAL, dma_buf_match_mapping(NULL, &good, 1));
 
 	/* An offer without a type, and no offers where there should be one */
-	fake->offers = &bad[1];
+	fake->offers = &bad[0];
 	EXPECT_WARNS(test, 1, -EINVAL, attach_err(fake, &good));
 	fake->offers = NULL;
 	EXPECT_WARNS(test, 1, -EINVAL, attach_err(fake, &good));
@@ -976,7 +976,8 @@ static const struct list_param {
 	{ "page 0", 1, { { 0, P(1) } }, P(1) },
 	{ "out of order", 3, { { P(9), P(2) }, { P(1), P(1) }, { P(5), P(3) } }, P(6) },
 	{ "RAM", 1, { { P(5), P(1) } }, P(1), .memory = DMA_BUF_PHYS_RAM },
-	{ "last page", 1, { { -P(1), P(1) } }, P(1) },
+	{ "last page but one", 1, { { -P(2), P(1) } }, P(1) },
+	{ "last page", 1, { { -P(1), P(1) } }, P(1), .expected = -EINVAL },
 	{ "no range", 0, {}, 0, .expected = -EINVAL },
 	{ "size 0", 1, { { P(5), P(1) } }, 0, .expected = -EINVAL },
 	{ "empty range", 2, { { P(5), P(1) }, { P(7), 0 } }, P(1), .expected = -EINVAL },
@@ -1052,7 +1053,7 @@ static void test_pal_seek(struct kunit *test)
 			for (size_t off = 0; off < list->phys[i].len; off += P(1)) {
 				KUNIT_ASSERT_EQ(test, 0,
 						dma_buf_phys_list_seek(list, at + off, &iter));
-				KUNIT_ASSERT_EQ(test, i, iter.index);
+				KUNIT_ASSERT_PTR_EQ(test, &list->phys[i], iter.range);
 				KUNIT_ASSERT_EQ(test, off, iter.offset);
 			}
 			at += list->phys[i].len;
@@ -1087,6 +1088,39 @@ static void test_pal_iter(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, range->paddr + P(1), paddr);
 	}
 	KUNIT_EXPECT_EQ(test, 0, dma_buf_phys_iter_next(&iter, P(1), &paddr));
+}
+
+/* 2 and 3 pages that are neighbours, 1 elsewhere, 4 behind that one */
+static void test_pal_iter_neighbours(struct kunit *test)
+{
+	static const struct { int from, max, len, page; } steps[] = {
+		{ 0, 100, 5, 10 }, { 0, 5, 5, 10 }, { 0, 4, 4, 10 }, { 0, 2, 2, 10 },
+		{ 1, 100, 4, 11 }, { 1, 1, 1, 11 }, { 2, 100, 3, 12 }, { 4, 9, 1, 14 },
+		{ 5, 100, 5, 50 }, { 5, 2, 2, 50 }, { 6, 100, 4, 51 }, { 9, 1, 1, 54 },
+	};
+	struct dma_buf_phys_list *list = new_list(test, 4);
+	struct dma_buf_phys_iter iter;
+	phys_addr_t paddr;
+
+	list->phys[0] = (struct phys_vec) { .paddr = P(10), .len = P(2) };
+	list->phys[1] = (struct phys_vec) { .paddr = P(12), .len = P(3) };
+	list->phys[2] = (struct phys_vec) { .paddr = P(50), .len = P(1) };
+	list->phys[3] = (struct phys_vec) { .paddr = P(51), .len = P(4) };
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_buf_phys_list_seal(list, P(10), DMA_BUF_PHYS_MMIO, NULL));
+	for (int i = 0; i < ARRAY_SIZE(steps); i++) {
+		KUNIT_ASSERT_EQ(test, 0,
+				dma_buf_phys_list_seek(list, P(steps[i].from), &iter));
+		KUNIT_EXPECT_EQ(test, P(steps[i].len),
+				dma_buf_phys_iter_next(&iter, P(steps[i].max), &paddr));
+		KUNIT_EXPECT_EQ(test, P(steps[i].page), paddr);
+		/* And the next step goes on from there */
+		if (steps[i].from + steps[i].len == 4) {
+			KUNIT_EXPECT_EQ(test, P(1),
+					dma_buf_phys_iter_next(&iter, P(9), &paddr));
+			KUNIT_EXPECT_EQ(test, P(14), paddr);
+		}
+	}
 }
 
 static struct dma_buf_attachment *pal_attach(struct kunit *test, struct fake *fake)
@@ -1173,6 +1207,7 @@ static struct kunit_case dma_buf_pal_cases[] = {
 	KUNIT_CASE(test_pal_seal_memory),
 	KUNIT_CASE(test_pal_seek),
 	KUNIT_CASE(test_pal_iter),
+	KUNIT_CASE(test_pal_iter_neighbours),
 	KUNIT_CASE(test_pal_map),
 	KUNIT_CASE(test_pal_map_fails),
 	KUNIT_CASE(test_pal_wrong_type),

@@ -52,13 +52,13 @@ struct dma_buf_phys_list {
 
 /**
  * struct dma_buf_phys_iter - a place in a physical address list
- * @list: the list
- * @index: range that the place is in, @list->count at the end
- * @offset: bytes of that range before the place
+ * @range: range that the place is in, @end at the end of the list
+ * @end: behind the last range
+ * @offset: bytes of @range before the place
  */
 struct dma_buf_phys_iter {
-	const struct dma_buf_phys_list *list;
-	size_t index;
+	const struct phys_vec *range;
+	const struct phys_vec *end;
 	size_t offset;
 };
 
@@ -195,8 +195,45 @@ DEFINE_FREE(dma_buf_phys_list, struct dma_buf_phys_list *,
 
 int dma_buf_phys_list_seek(const struct dma_buf_phys_list *list, size_t offset,
 			   struct dma_buf_phys_iter *iter);
-size_t dma_buf_phys_iter_next(struct dma_buf_phys_iter *iter, size_t max,
-			      phys_addr_t *paddr);
+
+/**
+ * dma_buf_phys_iter_next - step over the next contiguous bytes of the buffer
+ * @iter: place of dma_buf_phys_list_seek()
+ * @max: bytes to step over at most
+ * @paddr: set to the physical address at the place, if any bytes are left
+ *
+ * Ranges that are neighbours are one step.
+ *
+ * Context: Any; the list is mapped, or the caller owns it.
+ *
+ * Return: Number of contiguous bytes from @paddr on that the place was moved
+ * by, 0 only at the end of the buffer or if @max is 0.
+ */
+static inline size_t dma_buf_phys_iter_next(struct dma_buf_phys_iter *iter,
+					    size_t max, phys_addr_t *paddr)
+{
+	const struct phys_vec *range = iter->range;
+	const struct phys_vec *end = iter->end;
+	size_t len;
+
+	if (range == end)
+		return 0;
+
+	*paddr = range->paddr + iter->offset;
+	len = range->len - iter->offset;
+	while (len < max && range + 1 < end &&
+	       range[1].paddr == *paddr + len)
+		len += (++range)->len;
+
+	if (len > max) {
+		iter->range = range;
+		iter->offset = range->len - (len - max);
+		return max;
+	}
+	iter->range = range + 1;
+	iter->offset = 0;
+	return len;
+}
 
 struct dma_buf_phys_list *
 dma_buf_pal_map_phys(struct dma_buf_attachment *attach);

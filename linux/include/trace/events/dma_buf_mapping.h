@@ -27,8 +27,8 @@ TRACE_EVENT(dma_buf_match,
 		__field(ino_t, ino)
 		__string(provider, dma_buf_match_device_name(exp))
 		__string(importer, dma_buf_match_device_name(imp))
-		__string(offer, exp->type->name)
-		__string(request, imp->type->name)
+		__string(offer, dma_buf_match_type_name(exp))
+		__string(request, dma_buf_match_type_name(imp))
 		__string(converter, dma_buf_converter_name(exp->exp_ops))
 		__string(verdict, verdict)
 		__field(int, err)
@@ -67,7 +67,7 @@ DECLARE_EVENT_CLASS(dma_buf_attachment,
 		__field(ino_t, ino)
 		__field(size_t, size)
 		__array(char, importer, DMA_BUF_IMPORTER_NAME_LEN)
-		__string(type, dma_buf_attach_type_name(attach))
+		__string(type, dma_buf_match_type_name(&attach->map_type))
 		__string(converter,
 			 dma_buf_converter_name(attach->map_type.exp_ops))
 		__string(verdict, verdict)
@@ -127,7 +127,7 @@ DECLARE_EVENT_CLASS(dma_buf_mapping,
 		__string(exp_name, attach->dmabuf->exp_name)
 		__field(ino_t, ino)
 		__array(char, importer, DMA_BUF_IMPORTER_NAME_LEN)
-		__string(type, dma_buf_attach_type_name(attach))
+		__string(type, dma_buf_match_type_name(&attach->map_type))
 		__string(converter,
 			 dma_buf_converter_name(attach->map_type.exp_ops))
 		__field(size_t, ranges)
