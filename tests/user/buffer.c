@@ -378,7 +378,7 @@ static void check_attached(const struct importer *imp)
 	CHECK(dma_buf_sgt_dma_device(attach) == (imp->pal ? NULL : imp->dev));
 	EQ(dma_buf_sgt_p2p_allowed(attach), !imp->pal && is_mmio(&buffer));
 	EQ(!!attach->converted, converted);
-	EQ(strcmp(dma_buf_converter_name(attach->map_type.exp_ops), converted ? "PAL->SGT" : "none"), 0);
+	EQ(strcmp(dma_buf_converter_name(&attach->map_type), converted ? "PAL->SGT" : "none"), 0);
 	check_dump(imp, is_mmio(&buffer) ? "allowed" : "none");
 }
 

@@ -22,7 +22,7 @@ static inline void trace_names(const struct dma_buf_attachment *attach)
 	dma_buf_importer_name(attach, name);
 	CHECK(name[0]);
 	CHECK(dma_buf_match_type_name(&attach->map_type)[0]);
-	CHECK(dma_buf_converter_name(attach->map_type.exp_ops)[0]);
+	CHECK(dma_buf_converter_name(&attach->map_type)[0]);
 }
 
 static inline void trace_dma_buf_match(const struct dma_buf *dmabuf,
@@ -35,7 +35,7 @@ static inline void trace_dma_buf_match(const struct dma_buf *dmabuf,
 	CHECK(dmabuf->size && dma_buf_match_type_name(exp)[0] && dma_buf_match_type_name(imp)[0]);
 	CHECK(dma_buf_match_device_name(exp)[0]);
 	CHECK(dma_buf_match_device_name(imp)[0]);
-	CHECK(dma_buf_converter_name(exp->exp_ops)[0]);
+	CHECK(dma_buf_converter_name(exp)[0]);
 	trace_note("match", verdict, 0, err);
 }
 

@@ -52,7 +52,7 @@ extern const struct dma_buf_converter *dma_buf_test_converter;
 #define DMA_BUF_IMPORTER_NAME_LEN	64
 
 int dma_buf_converters_show(struct seq_file *s, void *unused);
-const char *dma_buf_converter_name(const struct dma_buf_mapping_exp_ops *ops);
+const char *dma_buf_converter_name(const struct dma_buf_mapping_match *match);
 const char *dma_buf_match_type_name(const struct dma_buf_mapping_match *match);
 const char *
 dma_buf_match_device_name(const struct dma_buf_mapping_match *match);

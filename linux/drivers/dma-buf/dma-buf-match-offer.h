@@ -43,8 +43,8 @@ dma_buf_match_pair(struct dma_buf *dmabuf,
 }
 
 /*
- * The first request that fits this offer, which has a type. What args says is
- * read but once, for nobody changes it while types and exporters are called.
+ * The first request that fits this offer, which has a type. Nobody changes the
+ * arguments meanwhile, so what most attaches need of them is read but once.
  */
 static __always_inline int
 dma_buf_match_offer(struct dma_buf_match_args *args,

@@ -61,12 +61,13 @@ dma_buf_converter_by_ops(const struct dma_buf_mapping_exp_ops *ops)
 	return NULL;
 }
 
-/* For people: the converter that these ops belong to */
-const char *dma_buf_converter_name(const struct dma_buf_mapping_exp_ops *ops)
+/* For people: the converter that has made the offer of a match, if it is one */
+const char *dma_buf_converter_name(const struct dma_buf_mapping_match *match)
 {
-	const struct dma_buf_converter *converter =
-		dma_buf_converter_by_ops(ops);
+	const struct dma_buf_converter *converter = NULL;
 
+	if (match->type)
+		converter = dma_buf_converter_by_ops(match->exp_ops);
 	return converter ? converter->name : "none";
 }
 
@@ -173,18 +174,19 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_attach_refuse, "DMA_BUF");
  * Out of line like all of its kind, so that events that are off cost a nop and
  * no registers.
  */
-void dma_buf_trace_verdict(const struct dma_buf *dmabuf,
-			   const struct dma_buf_mapping_match *exp,
-			   const struct dma_buf_mapping_match *imp,
-			   const char *verdict, int err)
+noinline void dma_buf_trace_verdict(const struct dma_buf *dmabuf,
+				    const struct dma_buf_mapping_match *exp,
+				    const struct dma_buf_mapping_match *imp,
+				    const char *verdict, int err)
 {
 	trace_dma_buf_match(dmabuf, exp, imp, verdict, err);
 }
 
 /* The search ends with this pair. A verdict that is no errno is no match */
-int dma_buf_stop_match(struct dma_buf_match_args *args,
-		       const struct dma_buf_mapping_match *exp,
-		       const struct dma_buf_mapping_match *imp, int err)
+noinline int dma_buf_stop_match(struct dma_buf_match_args *args,
+				const struct dma_buf_mapping_match *exp,
+				const struct dma_buf_mapping_match *imp,
+				int err)
 {
 	if (WARN_ON(err > 0))
 		err = -EINVAL;
@@ -227,9 +229,10 @@ static int dma_buf_match_converted(struct dma_buf_match_args *args,
 }
 
 /* Every offer by the way of a converter */
-int dma_buf_match_all_converted(struct dma_buf_match_args *args,
-				const struct dma_buf_mapping_match *exp,
-				size_t exp_len)
+noinline int
+dma_buf_match_all_converted(struct dma_buf_match_args *args,
+			    const struct dma_buf_mapping_match *exp,
+			    size_t exp_len)
 {
 	size_t i;
 	int ret;
@@ -269,7 +272,8 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 	might_sleep();
 
 	if (WARN_ON(!args || !args->dmabuf || !args->attach ||
-		    !args->imp_matches || (exp_len && !exp)))
+		    !args->imp_matches || !args->imp_len ||
+		    (exp_len && !exp)))
 		return -EINVAL;
 
 	lockdep_assert_not_held(&args->dmabuf->resv->lock.base);

@@ -121,7 +121,8 @@ static bool dma_buf_phys_range_valid(const struct phys_vec *range)
  * Context: Any. The caller owns the list.
  *
  * Return: 0 on success. -EINVAL if there is no range, one of them is empty, not
- * page aligned or wraps around, or together they are not @size bytes.
+ * page aligned or ends where all memory does, or together they are not @size
+ * bytes.
  */
 int dma_buf_phys_list_seal(struct dma_buf_phys_list *list, size_t size,
 			   enum dma_buf_phys_memory memory,

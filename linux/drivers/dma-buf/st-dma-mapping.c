@@ -632,19 +632,23 @@ static void test_private_type(struct kunit *test)
 static void test_export_offers(struct kunit *test)
 {
 	static const struct {
-		bool match, single, ok;
+		bool match, single, typeless, ok;
 	} combos[] = {
 		{ .ok = false },
 		{ .match = true, .ok = true },
 		{ .single = true, .ok = true },
 		{ .match = true, .single = true },
+		{ .single = true, .typeless = true },
 	};
+	static const struct dma_buf_mapping_match typeless;
 
 	for (int i = 0; i < ARRAY_SIZE(combos); i++) {
 		struct fake *fake = fake_new(test, &sgt_offer);
 
 		fake->ops.match_mapping = combos[i].match ? fake_match_mapping : NULL;
 		fake->ops.single_exporter_match = combos[i].single ? &sgt_offer : NULL;
+		if (combos[i].typeless)
+			fake->ops.single_exporter_match = &typeless;
 		if (combos[i].ok)
 			fake_export(test, fake);
 		else

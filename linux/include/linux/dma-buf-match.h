@@ -232,10 +232,11 @@ struct dma_buf_mapping_match {
 /**
  * struct dma_buf_match_args - one attach on its way through the matching
  * @dmabuf: buffer to attach to
- * @attach: the new attachment. Everything but &dma_buf_attachment.map_type and
- *	the exporter's &dma_buf_attachment.priv is valid.
+ * @attach: the new attachment. Everything but &dma_buf_attachment.map_type,
+ *	its place in the list, and the exporter's &dma_buf_attachment.priv is
+ *	valid.
  * @imp_matches: the importer's requests
- * @imp_len: number of requests
+ * @imp_len: number of requests, at least one
  */
 struct dma_buf_match_args {
 	struct dma_buf *dmabuf;

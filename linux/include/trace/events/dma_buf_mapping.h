@@ -29,7 +29,7 @@ TRACE_EVENT(dma_buf_match,
 		__string(importer, dma_buf_match_device_name(imp))
 		__string(offer, dma_buf_match_type_name(exp))
 		__string(request, dma_buf_match_type_name(imp))
-		__string(converter, dma_buf_converter_name(exp->exp_ops))
+		__string(converter, dma_buf_converter_name(exp))
 		__string(verdict, verdict)
 		__field(int, err)
 	),
@@ -69,7 +69,7 @@ DECLARE_EVENT_CLASS(dma_buf_attachment,
 		__array(char, importer, DMA_BUF_IMPORTER_NAME_LEN)
 		__string(type, dma_buf_match_type_name(&attach->map_type))
 		__string(converter,
-			 dma_buf_converter_name(attach->map_type.exp_ops))
+			 dma_buf_converter_name(&attach->map_type))
 		__string(verdict, verdict)
 		__field(int, err)
 	),
@@ -129,7 +129,7 @@ DECLARE_EVENT_CLASS(dma_buf_mapping,
 		__array(char, importer, DMA_BUF_IMPORTER_NAME_LEN)
 		__string(type, dma_buf_match_type_name(&attach->map_type))
 		__string(converter,
-			 dma_buf_converter_name(attach->map_type.exp_ops))
+			 dma_buf_converter_name(&attach->map_type))
 		__field(size_t, ranges)
 		__field(size_t, bytes)
 		__string(route, route)
