@@ -4,11 +4,11 @@
 identifier B, D;
 expression E;
 @@
-  dma_buf_mapping_attach(struct dma_buf *B, ...)
+  __dma_buf_mapping_attach(struct dma_buf *B, ...)
   {
   ...
 - if (WARN_ON(!B || !D))
-+ if (WARN_ON(!dma_buf_requests_valid(B, imp_matches, match_len)))
++ if (WARN_ON(!B))
   	return ERR_PTR(E);
   ...
   }
@@ -17,7 +17,7 @@ expression E;
 identifier args.D;
 struct dma_buf_attachment *A;
 @@
-  dma_buf_mapping_attach(...)
+  __dma_buf_mapping_attach(...)
   {
   <...
 - A->dev = D;
@@ -28,7 +28,7 @@ struct dma_buf_attachment *A;
 identifier O, P;
 struct dma_buf_attachment *A;
 @@
-  dma_buf_mapping_attach(..., const struct dma_buf_attach_ops *O, void *P)
+  __dma_buf_mapping_attach(..., const struct dma_buf_attach_ops *O, void *P)
   {
   ...
 - if (O)
@@ -40,7 +40,7 @@ struct dma_buf_attachment *A;
 identifier P;
 struct dma_buf_attachment *A;
 @@
-  dma_buf_mapping_attach(..., void *P)
+  __dma_buf_mapping_attach(..., void *P)
   {
   ...
   A->importer_priv = P;
@@ -51,21 +51,13 @@ struct dma_buf_attachment *A;
   ...
   }
 
-@exp@
-declarer name EXPORT_SYMBOL_NS_GPL;
-symbol dma_buf_dynamic_attach;
-expression E;
-@@
-- EXPORT_SYMBOL_NS_GPL(dma_buf_dynamic_attach, E);
-+ EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_attach, E);
-
 @detach@
 identifier A;
 @@
   dma_buf_detach(..., struct dma_buf_attachment *A)
   {
   ...
-+ module_put(A->map_type.type->owner);
++ dma_buf_type_put(A->map_type.type);
   kfree(A);
   }
 

@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include "test.h"
+#include "dma-buf-converter.h"
 #include "dma-buf-match-offer.h"
 
 #define IMPORTERS	3
@@ -111,6 +112,14 @@ dma_buf_mapping_attach(struct dma_buf *dmabuf,
 	list_add(&attach->node, &dmabuf->attachments);
 	dma_resv_unlock(dmabuf->resv);
 	return attach;
+}
+
+struct dma_buf_attachment *
+dma_buf_attach_request(struct dma_buf *dmabuf,
+		       const struct dma_buf_mapping_match *request,
+		       const struct dma_buf_attach_ops *ops, void *priv)
+{
+	return dma_buf_mapping_attach(dmabuf, request, 1, ops, priv);
 }
 
 void dma_buf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)

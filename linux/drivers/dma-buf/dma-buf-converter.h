@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * DMA-buf converters: core code that serves a request of one mapping type from
- * an offer of another, and the names of things for debugfs and trace events.
+ * an offer of another, and what else the files of the core share.
  * Private to the core.
  */
 #ifndef __DMA_BUF_CONVERTER_H__

@@ -24,12 +24,14 @@ int dma_buf_match_all_converted(struct dma_buf_match_args *args,
 				const struct dma_buf_mapping_match *exp,
 				size_t exp_len);
 
+/* @type is that of the offer, which the caller has at hand */
 static __always_inline int
 dma_buf_match_pair(struct dma_buf *dmabuf,
+		   const struct dma_buf_mapping_type *type,
 		   const struct dma_buf_mapping_match *exp,
 		   const struct dma_buf_mapping_match *imp)
 {
-	if (exp->type != imp->type) {
+	if (type != imp->type) {
 		if (WARN_ON(!imp->type))
 			return -EINVAL;
 		if (trace_dma_buf_match_enabled())
@@ -37,9 +39,9 @@ dma_buf_match_pair(struct dma_buf *dmabuf,
 					      "no-common-type", -EOPNOTSUPP);
 		return -EOPNOTSUPP;
 	}
-	if (!exp->type->match)
+	if (!type->match)
 		return 0;
-	return exp->type->match(dmabuf, exp, imp);
+	return type->match(dmabuf, exp, imp);
 }
 
 /*
@@ -52,18 +54,19 @@ dma_buf_match_offer(struct dma_buf_match_args *args,
 {
 	const struct dma_buf_mapping_match *imp = args->imp_matches;
 	struct dma_buf_attachment *attach = args->attach;
+	const struct dma_buf_mapping_type *type = exp->type;
 	struct dma_buf *dmabuf = args->dmabuf;
 	int ret;
 
 	do {
-		ret = dma_buf_match_pair(dmabuf, exp, imp);
+		ret = dma_buf_match_pair(dmabuf, type, exp, imp);
 		if (likely(!ret)) {
 			if (trace_dma_buf_match_enabled())
 				dma_buf_trace_verdict(dmabuf, exp, imp,
 						      "match", 0);
 			attach->map_type = *exp;
-			if (exp->type->finish_match)
-				exp->type->finish_match(args, exp, imp);
+			if (type->finish_match)
+				type->finish_match(args, exp, imp);
 			return 0;
 		}
 		if (ret != -EOPNOTSUPP)

@@ -166,7 +166,7 @@ dma_buf_sgt_dynamic_attach(struct dma_buf *dmabuf, struct device *dev,
 	if (WARN_ON(!dev))
 		return ERR_PTR(-EINVAL);
 
-	return dma_buf_mapping_attach(dmabuf, &request, 1, importer_ops,
+	return dma_buf_attach_request(dmabuf, &request, importer_ops,
 				      importer_priv);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_dynamic_attach, "DMA_BUF");

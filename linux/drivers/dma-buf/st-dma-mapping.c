@@ -41,7 +41,8 @@ struct fake {
 	/* What it offers, through match_mapping() */
 	const struct dma_buf_mapping_match *offers;
 	size_t noffers;
-	/* What match_mapping(), attach, pin and map return */
+	/* What match_mapping(), with and without a match, attach, pin, map return */
+	int late_ret;
 	int match_ret;
 	int attach_ret;
 	int pin_ret;
@@ -69,7 +70,8 @@ static int fake_match_mapping(struct dma_buf_match_args *args)
 	fake->locked |= is_locked(args->dmabuf);
 	if (fake->match_ret)
 		return fake->match_ret > 1 ? 0 : fake->match_ret;
-	return dma_buf_match_mapping(args, fake->offers, fake->noffers);
+	return dma_buf_match_mapping(args, fake->offers, fake->noffers) ?:
+	       fake->late_ret;
 }
 
 static int fake_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
@@ -574,27 +576,60 @@ static void test_attach_fails(struct kunit *test)
 /* The module of a type is held by attachments, and by nothing that failed */
 static void test_attach_owner(struct kunit *test)
 {
-#ifdef MODULE
-	struct dma_buf_mapping_type type = { .name = "owned", .owner = THIS_MODULE };
+#ifdef CONFIG_MODULE_UNLOAD
+	struct module *owner = kunit_kzalloc(test, sizeof(*owner), GFP_KERNEL);
+	struct dma_buf_mapping_type type = { .name = "owned", .owner = owner };
 	const struct dma_buf_mapping_match match = { .type = &type };
 	struct fake *fake = fake_new(test, &match);
 	struct dma_buf_attachment *attach;
-	int before;
 
+	KUNIT_ASSERT_NOT_NULL(test, owner);
+	owner->state = MODULE_STATE_LIVE;
+	atomic_set(&owner->refcnt, 1);
 	fake_export(test, fake);
-	before = module_refcount(THIS_MODULE);
 	attach = attach_one(fake, &match);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
-	KUNIT_EXPECT_EQ(test, before + 1, module_refcount(THIS_MODULE));
+	KUNIT_EXPECT_EQ(test, 2, atomic_read(&owner->refcnt));
 	dma_buf_detach(fake->dmabuf, attach);
-	KUNIT_EXPECT_EQ(test, before, module_refcount(THIS_MODULE));
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&owner->refcnt));
 
 	fake->attach_ret = -EBUSY;
 	KUNIT_EXPECT_EQ(test, -EBUSY, attach_err(fake, &match));
-	KUNIT_EXPECT_EQ(test, before, module_refcount(THIS_MODULE));
+	KUNIT_EXPECT_EQ(test, 1, fake->attaches - fake->detaches);
+	/* An exporter that matches, and then fails */
+	fake->late_ret = -EIO;
+	KUNIT_EXPECT_EQ(test, -EIO, attach_err(fake, &match));
+	fake->late_ret = 0;
+	owner->state = MODULE_STATE_GOING;
+	KUNIT_EXPECT_EQ(test, -ENODEV, attach_err(fake, &match));
+	KUNIT_EXPECT_EQ(test, 1, fake->attaches - fake->detaches);
+	KUNIT_EXPECT_EQ(test, 1, atomic_read(&owner->refcnt));
 #else
-	kunit_skip(test, "needs CONFIG_DMABUF_KUNIT_TEST=m");
+	kunit_skip(test, "needs CONFIG_MODULE_UNLOAD");
 #endif
+}
+
+/* What is not an attachment of this buffer stays as it is */
+static void test_detach_bad_arguments(struct kunit *test)
+{
+	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
+	struct fake *other = fake_new(test, &pal_offer);
+	struct fake *fake = fake_new(test, &pal_offer);
+	struct dma_buf_attachment *attach;
+
+	fake_export(test, other);
+	fake_export(test, fake);
+	attach = attach_one(fake, &request);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	EXPECT_WARNS(test, 1, 0, (dma_buf_detach(fake->dmabuf, NULL), 0));
+	EXPECT_WARNS(test, 1, 0, (dma_buf_detach(NULL, attach), 0));
+	EXPECT_WARNS(test, 1, 0, (dma_buf_detach(other->dmabuf, attach), 0));
+	/* Memory that is zero again */
+	EXPECT_WARNS(test, 1, 0,
+		     (dma_buf_detach(NULL, &(struct dma_buf_attachment){}), 0));
+	KUNIT_EXPECT_EQ(test, 0, fake->detaches + other->detaches);
+	KUNIT_EXPECT_FALSE(test, list_empty(&fake->dmabuf->attachments));
+	dma_buf_detach(fake->dmabuf, attach);
 }
 
 /* A private type: its words arrive as they were, and no core file knows it */
@@ -665,6 +700,7 @@ static struct kunit_case dma_buf_match_cases[] = {
 	KUNIT_CASE(test_attach_complete),
 	KUNIT_CASE(test_attach_fails),
 	KUNIT_CASE(test_attach_owner),
+	KUNIT_CASE(test_detach_bad_arguments),
 	KUNIT_CASE(test_private_type),
 	KUNIT_CASE(test_export_offers),
 	{}
@@ -847,6 +883,10 @@ static void test_sgt_bogus(struct kunit *test)
 	EXPECT_WARNS(test, 1, -EINVAL, attach_err(fake, &request));
 	request = DMA_BUF_IMAPPING_SGT(NULL, false);
 	EXPECT_WARNS(test, 1, -EINVAL, attach_err(fake, &request));
+	EXPECT_WARNS(test, 1, -EINVAL, PTR_ERR(dma_buf_sgt_attach(fake->dmabuf, NULL)));
+	EXPECT_WARNS(test, 1, -EINVAL, PTR_ERR(dma_buf_sgt_attach(NULL, dev)));
+	/* Also if no offer is a scatterlist, so that nobody compares the two */
+	fake->noffers = 0;
 	EXPECT_WARNS(test, 1, -EINVAL, PTR_ERR(dma_buf_sgt_attach(fake->dmabuf, NULL)));
 }
 
