@@ -37,9 +37,37 @@ static int heap_buffer(uint64_t pages)
 	return heap_alloc("system", pages * PAGE);
 }
 
+static char *map_pages(int memfd, size_t len)
+{
+	char *at = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			memfd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, memfd, 0);
+
+	if (at == MAP_FAILED)
+		fail("mmap: %s", err(errno));
+	return at;
+}
+
+/*
+ * Filled in turn with other memory, so that no two of its pages are neighbours:
+ * how many are by chance differs from boot to boot.
+ */
 static int udmabuf_buffer(uint64_t pages)
 {
-	return udmabuf_alloc(pages * PAGE);
+	size_t len = pages * PAGE;
+	int memfd = sealed_memfd(len), ret;
+	char *ours, *others;
+
+	if (memfd < 0)
+		return memfd;
+	ours = map_pages(memfd, len);
+	others = map_pages(-1, len);
+	for (size_t i = 0; i < len; i += PAGE)
+		ours[i] = others[i] = 1;
+	munmap(ours, len);
+	ret = udmabuf_of(memfd, len);
+	munmap(others, len);
+	close(memfd);
+	return ret;
 }
 
 static int own_buffer(uint32_t kind, uint64_t ranges)

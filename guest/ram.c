@@ -34,7 +34,7 @@ int heap_alloc(const char *name, size_t len)
 	return ret ? ret : (int)alloc.fd;
 }
 
-static int sealed_memfd(size_t len)
+int sealed_memfd(size_t len)
 {
 	int fd = memfd_create("ram", MFD_ALLOW_SEALING | MFD_CLOEXEC);
 
@@ -47,19 +47,27 @@ static int sealed_memfd(size_t len)
 	return -(int)len;
 }
 
-int udmabuf_alloc(size_t len)
+int udmabuf_of(int memfd, size_t len)
 {
-	struct udmabuf_create create = { .size = len, .flags = UDMABUF_FLAGS_CLOEXEC };
-	int fd = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), memfd, ret;
+	struct udmabuf_create create = { .memfd = memfd, .size = len,
+					 .flags = UDMABUF_FLAGS_CLOEXEC };
+	int fd = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), ret;
 
 	if (fd < 0)
 		return -errno;
-	memfd = sealed_memfd(len);
-	create.memfd = memfd;
-	ret = memfd < 0 ? memfd : ctl(fd, UDMABUF_CREATE, &create);
-	if (memfd >= 0)
-		close(memfd);
+	ret = ctl(fd, UDMABUF_CREATE, &create);
 	close(fd);
+	return ret;
+}
+
+int udmabuf_alloc(size_t len)
+{
+	int memfd = sealed_memfd(len), ret;
+
+	if (memfd < 0)
+		return memfd;
+	ret = udmabuf_of(memfd, len);
+	close(memfd);
 	return ret;
 }
 

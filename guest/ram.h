@@ -11,6 +11,8 @@
 #include "../linux/drivers/dma-buf/heaps/device_heap_test.h"
 
 int heap_alloc(const char *name, size_t len);
+int sealed_memfd(size_t len);
+int udmabuf_of(int memfd, size_t len);
 int udmabuf_alloc(size_t len);
 
 int importer_open(void);
