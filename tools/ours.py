@@ -1,14 +1,78 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the tools share: one another, and the result of a VM."""
+"""What the tools share: each other, tables of what is expected, and boots of a VM."""
 
 import importlib.machinery
 import importlib.util
 import json
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
+AREAS = TOOLS.parent / "tests/areas.txt"
+
+
+def read_table(path, columns):
+    """The rows of `a | b | c | why`, each with that many columns; # starts a comment."""
+    rows = []
+    for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        row = [part.strip() for part in line.split("|")]
+        if len(row) > columns or not row[0]:
+            raise ValueError(f"{path}:{number}: not {columns} columns: {line}")
+        rows.append(tuple(row + [""] * (columns - len(row))))
+    return rows
+
+
+# What tests/areas.txt may say of an area: the word, and whether it must say why.
+WORDS = {"least": False, "need": False, "skip": True, "absent": True}
+
+
+def read_areas(path=AREAS):
+    """{area: [(word, what, why)]}"""
+    table = {}
+    for area, word, what, why in read_table(path, 4):
+        if word not in WORDS or not what or (WORDS[word] and not why):
+            raise ValueError(f"{path}: {area} | {word} | {what}: want one of "
+                             f"{', '.join(WORDS)}, what it is for, and why")
+        if word == "least" and not (what.isdigit() and int(what)):
+            raise ValueError(f"{path}: {area}: least {what} is not a number of cases")
+        table.setdefault(area, []).append((word, what, why))
+    return table
+
+
+def judge_area(name, cases, table):
+    """What the cases of an area lack that tests/areas.txt demands, one line each. A case
+    has .name, .result (pass, fail or skip) and .reason; failed cases are not repeated."""
+    said = {word: [what for had, what, _ in table.get(name, ()) if had == word] for word in WORDS}
+    if not said["least"]:
+        return [f"tests/areas.txt does not say how many cases of {name} must pass"]
+    skipped = [case for case in cases if case.result == "skip"]
+    if len(cases) == 1 and skipped and matches(cases[0].name, said["absent"]):
+        return []
+    return [*unexpected_skips(skipped, said["skip"]), *lacking(cases, said)]
+
+
+def matches(name, patterns):
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def unexpected_skips(skipped, patterns):
+    return [f"{case.name} was skipped, which tests/areas.txt does not expect: {case.reason}"
+            for case in skipped if not matches(case.name, patterns)]
+
+
+def lacking(cases, said):
+    """Fewer passes than demanded, and demanded cases that did not pass."""
+    passed = [case.name for case in cases if case.result == "pass"]
+    for least in map(int, said["least"]):
+        if len(passed) < least:
+            yield f"{len(passed)} cases passed, at least {least} must"
+    for pattern in said["need"]:
+        if not any(fnmatchcase(name, pattern) for name in passed):
+            yield f"no case '{pattern}' passed"
 
 
 def load(name):
