@@ -344,13 +344,17 @@ static void wait_for_ratelimit(void)
 	bench->last_fault_ms = now_ms();
 }
 
-/* The IOMMU reported that @edu faulted in the page of @iova. */
+/*
+ * The IOMMU reported that @edu faulted in the page of @iova. The host is told: a fault
+ * that no row announces fails the run.
+ */
 static void expect_fault(struct lab *lab, struct pdev *edu, uint64_t iova,
 			 const char *kind, const char *when)
 {
 	char text[2048], addr[64];
 	ssize_t n;
 
+	say("fault %s %s %#lx", kind + strlen("DMA "), edu->bdf, iova & ~(PAGE - 1));
 	snprintf(addr, sizeof(addr), "fault addr %#lx ", iova & ~(PAGE - 1));
 	while ((n = read(lab->kmsg, text, sizeof(text) - 1)) != -1 ||
 	       errno == EPIPE) {

@@ -10,12 +10,14 @@ import contextlib
 import io
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import textwrap
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 import vm  # noqa: E402
@@ -32,7 +34,7 @@ CLEAN = """\
 [    0.100001] DMA-API: debugging enabled by kernel config
 [    0.200000] rcu: \tRCU debug extended QS entry/exit.
 [    0.300000] DMAR: DRHD: handling fault status reg 2
-[    0.300001] DMAR: [DMA Write NO_PASID] Request device [0000:00:03.0] fault addr 0x4000000 [fault reason 0x05] PTE Write access is not set
+[    0.300001] DMAR: IOMMU batching disallowed due to virtualization
 [    0.400000] Warning: unable to open an initial console.
 [    0.500000] # dma_buf_match: initializing suite
 [    0.600000] Run /init as init process
@@ -78,6 +80,12 @@ kmemleak: Cannot allocate a kmemleak_object structure
 unreferenced object 0xffff888100000000 (size 64):
 DMA-API: pci 0000:00:03.0: device driver frees DMA memory with wrong function
 DMA-API: debugging out of memory - disabling
+DMAR: [INTR-REMAP] Request device [0000:00:02.0] fault index 0x1d [fault reason 0x22] Present field in the IRTE entry is clear
+DMAR: DRHD: handling fault status reg 3
+DMAR: DRHD: handling fault status reg 20
+dmar_fault: 5 callbacks suppressed
+DMAR: VT-d detected Invalidation Queue Error: Reason 1
+AMD-Vi: Event logged [IO_PAGE_FAULT device=0000:00:02.0 domain=0x0001 address=0x4000000 flags=0x0020]
 proof[42]: segfault at 8 ip 0000000000401000 sp 00007ffd error 4 in proof
 """
 
@@ -88,6 +96,8 @@ say("run proof")
 say("row one"); say("note what it proves"); say("pass")
 """
 DONE = 'say("done " + nonce)\n'
+DMA_FAULT = ("DMAR: [DMA {0} NO_PASID] Request device [0000:00:0{1}.0] fault addr 0x4000000 "
+             "[fault reason 0x05] PTE {0} access is not set")
 
 FAKE_QEMU = """\
 #!{python}
@@ -228,6 +238,71 @@ class Boot(unittest.TestCase):
         self.assertIn("ok 2 proof: s # SKIP no edu\n",
                       (self.dir / "proof.ktap").read_text())
 
+    def test_nothing_but_skips(self):
+        self.refuse(GOOD + 'say("run kunit")\nsay("row s"); say("skip no edu")\n'
+                    'say("run init")\nsay("row taint"); say("pass")\n' + DONE,
+                    "kunit reported nothing but skips", "--run", "proof,kunit", "--name", "proof")
+
+    def faults(self, announced, seen):
+        """A guest that announces faults, and a console that shows some."""
+        return (GOOD + 'say("row faults")\n' +
+                "".join(f'say("fault {text}")\n' for text in announced) + 'say("pass")\n' +
+                "".join(f'console("{DMA_FAULT.format(*fault)}")\n' for fault in seen) + DONE)
+
+    def test_announced_faults(self):
+        status, out, _ = self.play(self.faults(
+            ["Write 0000:00:01.0 0x4000000"] * 2 + ["Read 0000:00:02.0 0x4000000"],
+            [("Read", 2), ("Write", 1), ("Write", 1)]))
+        self.assertEqual(status, 0, out)
+
+    def test_fault_that_no_row_announced(self):
+        for announced, seen in (
+                ([], [("Write", 1)]),
+                (["Write 0000:00:01.0 0x4000000"], [("Write", 1)] * 2),
+                (["Read 0000:00:01.0 0x4000000"], [("Write", 1), ("Read", 1)]),
+                (["Write 0000:00:02.0 0x4000000"], [("Write", 1), ("Write", 2)]),
+                (["Write 0000:00:01.0 0x5000000"], [("Write", 1)]),
+                (["* 0000:00:02.0 *"], [("Write", 1), ("Write", 2)])):
+            with self.subTest(announced=announced, seen=seen):
+                self.refuse(self.faults(announced, seen), "DMA faults that no row announced: 1 in "
+                            "all, first: DMA Write of 0000:00:01.0 at 0x4000000")
+
+    def test_announced_fault_that_did_not_come(self):
+        for announced, seen in (
+                (["Write 0000:00:01.0 0x4000000"], []),
+                (["Write 0000:00:01.0 0x4000000"] * 2, [("Write", 1)]),
+                (["* 0000:00:01.0 *"], [])):
+            with self.subTest(announced=announced):
+                self.refuse(self.faults(announced, seen),
+                            r"announced DMA faults that did not come: 1 in all, "
+                            r"first: DMA (Write|\*) of 0000:00:01.0")
+
+    def test_any_number_of_faults(self):
+        status, out, _ = self.play(self.faults(["* 0000:00:01.0 *"], [("Write", 1), ("Read", 1)]))
+        self.assertEqual(status, 0, out)
+
+    def test_announcement_without_a_row(self):
+        for bad in ("Write 0000:00:01.0", "Poke 0000:00:01.0 0x4000000"):
+            self.refuse(self.faults([bad], []), "protocol: 'fault")
+        self.refuse(GOOD + 'say("fault Write 0000:00:01.0 0x4000000")\n' + DONE,
+                    "protocol: 'fault .*: no row")
+
+    def test_what_the_area_demands(self):
+        table = {"small": [("least", "1", "")], "large": [("least", "2", "")],
+                 "one": [("least", "1", ""), ("need", "on[ey]", "")],
+                 "two": [("least", "1", ""), ("need", "two", "")],
+                 "skips": [("least", "1", ""), ("skip", "no *", "for a reason")]}
+        skip = 'say("row no edu"); say("skip none")\n'
+        with mock.patch.object(vm.ours, "read_areas", return_value=table):
+            for area, more in (("small", ""), ("one", ""), ("skips", skip)):
+                self.assertEqual(self.play(GOOD + more + DONE, "--expect", area)[0], 0, area)
+            for area, reason in (("large", "1 cases passed, at least 2 must"),
+                                 ("two", "no case 'two' passed"),
+                                 ("unknown", "how many cases of unknown must pass")):
+                self.refuse(GOOD + DONE, reason, "--expect", area)
+            self.refuse(GOOD + skip + DONE, "no edu was skipped, which .* does not expect: none",
+                        "--expect", "small")
+
     def test_splat(self):
         self.refuse(GOOD + 'console("[   1.0] WARNING: x.c:1 at y")\n' + DONE,
                     r"1 splat, first in line \d+: .*WARNING: x.c:1 at y")
@@ -306,6 +381,66 @@ class Boot(unittest.TestCase):
     def test_a_log_of_last_time_counts_for_nothing(self):
         (self.dir / "proof.console.log").write_text(CLEAN)
         self.refuse("os.unlink(log.name)\n" + GOOD + DONE, "shows no kernel")
+
+
+class Gpu(unittest.TestCase):
+    """QEMU's GPU without a file in the /dev of this machine."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.dir = Path(directory.name)
+
+    def unshare(self, script):
+        """A fake unshare is all that there is on the PATH."""
+        (self.dir / "unshare").write_text(f"#!/bin/sh\n{script}\n")
+        (self.dir / "unshare").chmod(0o755)
+        return mock.patch.dict(os.environ, {"PATH": str(self.dir)})
+
+    def udmabuf(self, name):
+        return mock.patch.object(vm, "UDMABUF", str(self.dir / name))
+
+    def test_a_real_one_is_used(self):
+        (self.dir / "udmabuf").touch()
+        with self.udmabuf("udmabuf"), self.unshare("exit 1"):
+            self.assertEqual(vm.no_gpu(), "")
+            self.assertEqual(vm.namespace("live", self.dir), [])
+
+    def test_a_user_namespace_if_no_other(self):
+        with self.udmabuf("none"), self.unshare('[ $1 = -rm ]'):
+            self.assertEqual(vm.no_gpu(), "")
+            self.assertEqual(vm.namespace("live,switch", self.dir)[:2], ["unshare", "-rm"])
+
+    def test_no_namespace(self):
+        with self.udmabuf("none"), self.unshare('echo "unshare: not permitted" >&2; exit 1'):
+            self.assertRegex(vm.no_gpu(), "none, which does not exist, .*: unshare: not permitted$")
+            with self.assertRaisesRegex(vm.VmError, "QEMU's GPU needs"):
+                vm.namespace("live", self.dir)
+
+    def test_one_that_cannot_be_opened(self):
+        (self.dir / "udmabuf").touch()
+        with self.udmabuf("udmabuf"), self.unshare("exit 1"), \
+                mock.patch.object(os, "access", return_value=False):
+            self.assertRegex(vm.no_gpu(), "udmabuf, which cannot be opened, and")
+
+    def test_no_unshare(self):
+        with self.udmabuf("none"), mock.patch.dict(os.environ, {"PATH": str(self.dir)}):
+            self.assertIn("unshare: No such file", vm.no_gpu())
+
+    def test_machines_without_a_gpu_need_nothing(self):
+        with self.udmabuf("none"), self.unshare("exit 1"):
+            self.assertEqual(vm.namespace("switch", self.dir), [])
+
+    def test_the_machine_stays_as_it_is(self):
+        dev, before = self.dir / "dev", sorted(os.listdir("/dev"))
+        dev.mkdir()
+        prefix, why = vm.private_dev(dev)
+        if why:
+            self.skipTest(f"no mount namespaces here: {why}")
+        seen = subprocess.run([*prefix, "sh", "-c", "echo /dev/* && echo more > /dev/udmabuf"],
+                              capture_output=True, text=True, check=True).stdout
+        self.assertIn("/dev/udmabuf", seen)
+        self.assertEqual(sorted(os.listdir("/dev")), before)
 
 
 class Machine(unittest.TestCase):

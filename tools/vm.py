@@ -8,6 +8,10 @@ The guest talks over its second serial port, one line a message:
   run PROGRAM    the rows that follow belong to this program
   row NAME       a row starts; pass | fail REASON | skip REASON ends it
   note TEXT      what the row proves
+  fault KIND DEVICE ADDRESS
+                 the row makes the IOMMU report one fault: Read or Write, of this
+                 device, in the page at ADDRESS. `*` for KIND or ADDRESS stands for
+                 any, and for one report or more
   peek OFF LEN   the host answers with LEN bytes of the BAR's file, as hex
   poke OFF HEX   the host writes the file and answers "ok"
   save FILE HEX  bytes for the end of a file of the results
@@ -15,8 +19,10 @@ The guest talks over its second serial port, one line a message:
 
 Each ivshmem device has a file of BAR_SIZE bytes; OFF counts through the files
 one after the other. A run succeeds only if the nonce came back, QEMU ended by
-itself, every program reported rows, no row failed, and the console, which is
-always scanned, shows no splat.
+itself, every program reported rows that were not all skipped, no row failed, and
+the console, which is always scanned, shows no splat and exactly the IOMMU faults
+that rows announced. `--expect AREA` also demands what tests/areas.txt says of AREA:
+how many rows pass, which ones must, and which may be skipped.
 
 Acceleration is always TCG: a /dev/kvm may exist and still not run the kernel.
 With one CPU, virtual time is the count of instructions, and an idle guest
@@ -25,6 +31,7 @@ skips to its next timer: waiting costs nothing. With more CPUs time is real.
 
 import argparse
 import json
+import os
 import re
 import secrets
 import shutil
@@ -34,8 +41,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import ours
 
 BAR_SIZE = 4 << 20
 COUNT_BAR_SIZE = 1 << 30
@@ -71,8 +81,16 @@ SPLATS = [(name, re.compile(pattern)) for name, pattern in (
     ("dma debug", r"DMA-API: (?!preallocated \d+ debug entries|debugging "
                   r"(enabled by kernel config|disabled on kernel command line)|"
                   r"dma_debug_entry pool grown|enable driver filter)"),
+    # Reports of DMA faults are counted, see judge_faults(); this is what hides one.
+    ("iommu", r"DMAR: \[(?!DMA (Read|Write) )|DMAR: .*fault status reg (?!2$)|"
+              r"dmar_fault: \d+ callbacks suppressed|DMAR: VT-d detected|"
+              r"AMD-Vi: .*(Event logged|IO_PAGE_FAULT)"),
     ("user crash", r"segfault at|traps: \S+\[\d+\] "),
 )]
+
+# A fault as VT-d reports it: kind, device, address of the page.
+FAULT = re.compile(r"DMAR: \[DMA (Read|Write) [^]]*\] Request device \[([\w:.]+)\] "
+                   r"fault addr (0x[0-9a-f]+)")
 
 
 class VmError(Exception):
@@ -132,6 +150,29 @@ def scan(text):
     return found
 
 
+def fits(fault, announced):
+    return all(want in ("*", had) for had, want in zip(fault, announced))
+
+
+def described(faults):
+    kind, device, address = faults[0]
+    return f"{len(faults)} in all, first: DMA {kind} of {device} at {address}"
+
+
+def judge_faults(text, announced):
+    """What differs between the faults on the console and those that rows announced."""
+    exact = Counter(fault for fault in announced if "*" not in fault)
+    many = [fault for fault in announced if "*" in fault]
+    seen = Counter(FAULT.findall(text))
+    missing, stray = list((exact - seen).elements()), list((seen - exact).elements())
+    missing += [fault for fault in many if not any(fits(one, fault) for one in stray)]
+    stray = [one for one in stray if not any(fits(one, fault) for fault in many)]
+    if stray:
+        yield f"DMA faults that no row announced: {described(stray)}"
+    if missing:
+        yield f"announced DMA faults that did not come: {described(missing)}"
+
+
 class Bars:
     """The files behind the BARs of the ivshmem devices."""
 
@@ -163,7 +204,7 @@ class Session:
 
     def __init__(self, nonce, bars, report, files):
         self.nonce, self.bars, self.report, self.files = nonce, bars, report, files
-        self.rows, self.errors = [], []
+        self.rows, self.errors, self.faults = [], [], []
         self.hello = self.done = False
         self.program = ""
         self.current = None
@@ -199,6 +240,12 @@ class Session:
         if not self.current:
             raise ValueError("no row")
         self.current.note = text
+
+    def take_fault(self, rest):
+        kind, device, address = rest.split()
+        if not self.current or kind not in ("Read", "Write", "*"):
+            raise ValueError("no row, or not a fault")
+        self.faults.append((kind, device, address))
 
     def end(self, result, reason):
         if not self.current:
@@ -252,16 +299,6 @@ def escaped(path):
     return str(path).replace(",", ",,")
 
 
-def need_udmabuf():
-    """QEMU 7.2 opens /dev/udmabuf for a GPU with blobs; it uses it for guests that
-    draw, and ours does not, so an empty file is as good."""
-    try:
-        Path("/dev/udmabuf").touch(exist_ok=True)
-    except OSError as error:
-        raise VmError(f"/dev/udmabuf: {error.strerror}: QEMU's GPU wants it, "
-                      "run 'touch /dev/udmabuf' as root") from None
-
-
 SWITCH = ["-device", "pcie-root-port,id=switch_port,chassis=2,slot=2",
           "-device", "x3130-upstream,id=up,bus=switch_port",
           "-device", "xio3130-downstream,id=down0,bus=up,chassis=3,slot=3",
@@ -279,7 +316,6 @@ def importers(words):
     edus = ["-device", "edu"] * EDUS
     if "live" not in words:
         return edus if bus == "pcie.0" else ["-device", f"edu,bus={bus}"]
-    need_udmabuf()
     return ["-device", f"virtio-gpu-pci,blob=on,iommu_platform=on,disable-legacy=on,bus={bus}",
             "-device", "e1000e", *edus]
 
@@ -383,31 +419,34 @@ def judge(result, session, programs, ended, status, stderr):
     reported = {row.program for row in result.rows}
     result.errors += [f"{p} reported no row" for p in programs
                       if p not in reported and session.done]
+    ran = {row.program for row in result.rows if row.result != "skip"}
+    result.errors += [f"{p} reported nothing but skips" for p in programs if p in reported - ran]
 
 
-def read_console(result):
+def read_console(result, announced):
     """The scan is part of every run: a log that shows no kernel is an error."""
     path = Path(result.console)
     text = path.read_text(errors="replace") if path.exists() else ""
     if "Linux version" not in text:
         result.errors.append("the console shows no kernel")
     result.splats = scan(text)
+    result.errors += judge_faults(text, announced)
 
 
 def run_qemu(command, channel, session, timeout):
     """Runs QEMU to its end; returns (ended by itself, status, stderr)."""
     deadline = time.monotonic() + timeout
-    ours, theirs = channel
+    near, far = channel
     # QEMU must not outlive us, not even when we are killed.
     if shutil.which("setpriv"):
         command = ["setpriv", "--pdeathsig", "KILL", *command]
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL,
                                    stdout=stderr, stderr=stderr,
-                                   pass_fds=[theirs.fileno()])
-        theirs.close()
+                                   pass_fds=[far.fileno()])
+        far.close()
         try:
-            ended = talk(ours, session, deadline)
+            ended = talk(near, session, deadline)
             if ended:
                 process.wait(10)
         except subprocess.TimeoutExpired:
@@ -419,6 +458,69 @@ def run_qemu(command, channel, session, timeout):
         return ended, status, stderr.read()
 
 
+# ---------------------------------------------------------------- QEMU's GPU
+
+UDMABUF = "/dev/udmabuf"
+
+# A /dev of the process's own, below directory $1: what QEMU opens, and an empty udmabuf.
+PRIVATE_DEV = """\
+for node in null zero full random urandom shm; do
+    if [ -d "/dev/$node" ]; then mkdir -p "$1/$node"; else : > "$1/$node"; fi
+    mount --bind "/dev/$node" "$1/$node" || exit
+done
+: > "$1/udmabuf" && mount --rbind "$1" /dev || exit
+shift; exec "$@"
+"""
+
+
+def private_dev(directory):
+    """What to put before a command so that it has such a /dev, by mount namespace, or
+    else by user namespace; and why there is none."""
+    last = ""
+    for how in ("-m", "-rm"):
+        prefix = ["unshare", how, "sh", "-c", PRIVATE_DEV, "private-dev", str(directory)]
+        try:
+            done = subprocess.run([*prefix, "true"], capture_output=True, text=True, check=False)
+        except OSError as error:
+            return [], f"unshare: {error.strerror}"
+        if not done.returncode:
+            return prefix, ""
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+    return [], last
+
+
+def gpu_dev(directory):
+    """The prefix of private_dev() for a QEMU with a GPU, and why it can have none.
+
+    For a GPU with blobs QEMU opens /dev/udmabuf. It uses it for guests that draw, and
+    ours does not: an empty file is as good, but never one in the machine's own /dev.
+    """
+    if os.access(UDMABUF, os.R_OK | os.W_OK):
+        return [], ""
+    prefix, why = private_dev(directory)
+    what = "cannot be opened" if os.path.exists(UDMABUF) else "does not exist"
+    return prefix, why and (f"QEMU's GPU needs {UDMABUF}, which {what}, and QEMU cannot "
+                            f"be given a /dev of its own: {why}")
+
+
+def no_gpu():
+    """Why QEMU cannot have a GPU here; empty if it can."""
+    with tempfile.TemporaryDirectory(prefix="vm-") as directory:
+        return gpu_dev(directory)[1]
+
+
+def namespace(machine, directory):
+    """What goes before the command of QEMU, for this machine."""
+    if "live" not in machine.split(","):
+        return []
+    dev = Path(directory, "dev")
+    dev.mkdir()
+    prefix, why = gpu_dev(dev)
+    if why:
+        raise VmError(why)
+    return prefix
+
+
 def check_inputs(qemu, kernel, initrd):
     if not shutil.which(qemu):
         raise VmError(f"{qemu} is not installed: apt-get install qemu-system-x86")
@@ -428,7 +530,8 @@ def check_inputs(qemu, kernel, initrd):
 
 
 def boot(kernel, initrd, programs, *, results, name, mem="1G", smp=1, append="",
-         timeout=120, qemu="qemu-system-x86_64", machine="", report=lambda row: None):
+         timeout=120, qemu="qemu-system-x86_64", machine="", expect="",
+         report=lambda row: None):
     """Boots, serves the guest until it ends, and returns the Result."""
     check_inputs(qemu, kernel, initrd)
     results = Path(results)
@@ -444,14 +547,17 @@ def boot(kernel, initrd, programs, *, results, name, mem="1G", smp=1, append="",
     with tempfile.TemporaryDirectory(prefix="vm-") as directory:
         bars = Bars(directory, COUNT_BAR_SIZE if "count" in machine.split(",") else BAR_SIZE)
         session = Session(nonce, bars, report, results / f"{name}.files")
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            command = qemu_command(qemu, kernel, initrd, append, mem, smp, bars,
-                                   theirs.fileno(), console, machine)
-            end = run_qemu(command, (ours, theirs), session, timeout)
+        near, far = socket.socketpair()
+        with near, far:
+            command = [*namespace(machine, directory),
+                       *qemu_command(qemu, kernel, initrd, append, mem, smp, bars,
+                                     far.fileno(), console, machine)]
+            end = run_qemu(command, (near, far), session, timeout)
     result.seconds = round(time.monotonic() - started, 1)
     judge(result, session, programs, *end)
-    read_console(result)
+    read_console(result, session.faults)
+    if expect:
+        result.errors += ours.judge_area(expect, result.rows, ours.read_areas())
     return result
 
 
@@ -502,6 +608,7 @@ def parse_args(argv):
     add("--timeout", type=float, default=120, metavar="SECONDS")
     add("--qemu", default="qemu-system-x86_64")
     add("--machine", default="", metavar="WORDS", help="live, switch, sriov, igb, cpu=MODEL, count")
+    add("--expect", default="", metavar="AREA", help="demand what tests/areas.txt says of it")
     add("--table", action="store_true", help="print every row, not only failed ones")
     return parser.parse_args(argv)
 
@@ -514,10 +621,10 @@ def main(argv=None):
         result = boot(args.kernel, args.initrd, args.run.split(","),
                       results=args.results, name=name, mem=args.mem,
                       smp=args.smp, append=args.append, timeout=args.timeout,
-                      qemu=args.qemu, machine=args.machine,
+                      qemu=args.qemu, machine=args.machine, expect=args.expect,
                       report=print_row if args.table else print_failed_row)
         save(result, args.results, name)
-    except (VmError, OSError) as error:
+    except (VmError, OSError, ValueError) as error:
         print(f"vm: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
