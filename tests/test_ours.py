@@ -102,7 +102,9 @@ class Table(unittest.TestCase):
             self.assertEqual(ours.read_table(path, 3), [("a", "b", ""), ("c", "d", "e")])
 
     def test_the_file_of_the_project(self):
-        self.assertIn("proof", ours.read_areas())
+        test, table = ours.load("test"), ours.read_areas()
+        self.assertEqual(sorted(table.keys() - test.AREAS.keys()), ["run"])
+        self.assertEqual(test.AREAS.keys() - table.keys(), set())
 
 
 if __name__ == "__main__":
