@@ -88,7 +88,7 @@ help:
 	@echo '     deb           kernel and lsdmabuf as Debian packages, in build/KVER/deb'
 	@echo '     clean         remove build/, downloads included'
 	@echo
-	@echo 'KVER=7.3           version of linux-source to fetch: 7.3 (default) or 7.2'
+	@echo 'KVER=7.3           version of linux-source: 7.3, 7.2; default is the newest at your mirror'
 	@echo 'LINUX=/path        use the commit checked out there instead; it is only read'
 	@echo 'STOCK=1            run and kernel: without the series, to compare'
 	@echo 'CONFIG=/path       deb: configured like this; default is the running kernel'

@@ -188,29 +188,32 @@ class Fetch(Sandbox):
 
     def setUp(self):
         super().setUp()
-        root = self.top / "root"
-        source = self.top / "linux-source-7.3"
-        source.mkdir()
+        self.package("7.3")
+
+    def package(self, kver):
+        """All that the mirror has is linux-source of this version."""
+        name = f"linux-source-{kver}"
+        root, source = self.top / f"root-{kver}", self.top / name
         write_tree(source)
         (root / "usr/src").mkdir(parents=True)
         (root / "DEBIAN").mkdir()
         (root / "DEBIAN/control").write_text(
-            "Package: linux-source-7.3\nVersion: 7.3.0-1\nArchitecture: all\n"
+            f"Package: {name}\nVersion: {kver}.0-1\nArchitecture: all\n"
             "Maintainer: a <a@example.org>\nDescription: x\n")
-        subprocess.run(["tar", "-C", self.top, "-cJf", root / "usr/src/linux-source-7.3.tar.xz",
+        subprocess.run(["tar", "-C", self.top, "-cJf", root / f"usr/src/{name}.tar.xz",
                         source.name], check=True)
         self.deb = self.top / "package.deb"
         subprocess.run(["dpkg-deb", "-Znone", "-b", root, self.deb], check=True,
                        stdout=subprocess.DEVNULL)
-        self.fake_apt()
+        self.fake_apt(f"{name}_{kver}.0-1_all.deb")
 
-    def fake_apt(self):
+    def fake_apt(self, name):
         data = self.deb.read_bytes()
-        name = "linux-source-7.3_7.3.0-1_all.deb"
         self.fake("apt-get", f"""case "$*" in
             *indextargets*) echo 'Debian|Debian|main|bookworm|http://mirror.example/debian/';;
-            *print-uris*) echo "'http://mirror.example/x.deb' {name} {len(data)} \\
+            *print-uris*{name.partition("_")[0]}) echo "'http://mirror.example/x.deb' {name} {len(data)} \\
                 SHA256:{hashlib.sha256(data).hexdigest()}";;
+            *print-uris*) exit 100;;
             *download*) cp {self.deb} {name};; esac""")
 
     def fetch(self, **env):
@@ -250,7 +253,7 @@ class Fetch(Sandbox):
         (self.top / "build/dl").mkdir(parents=True)
         (self.top / "build/dl/linux-source-7.3_7.3.0-1_all.deb").write_text("half")
         self.fine(self.fetch())
-        self.assertEqual(self.called(" download "), 2)      # with the --print-uris
+        self.assertEqual(self.called(" download "), 3)      # with two --print-uris
 
     def test_mirror_lies(self):
         name = "linux-source-7.3_7.3.0-1_all.deb"
@@ -279,7 +282,7 @@ class Fetch(Sandbox):
         self.assertFalse((self.out / "linux").exists())
         self.fine(self.fetch())
         self.assertFalse((self.out / "linux/junk").exists())
-        self.assertEqual(self.called(" download linux"), 3)     # not loaded again
+        self.assertEqual(self.called(" download linux"), 4)     # asked three times, loaded once
         self.assertEqual(self.git(self.out / "linux", "status", "--porcelain"), "")
 
     def test_killed_while_making_base(self):
@@ -320,6 +323,57 @@ class Fetch(Sandbox):
         self.refused(self.fetch(FETCH_MIRROR="http://m/", KVER="9.9"),
                      "linux-source-9.9 is in none of", "sid")
         self.refused(self.fetch(KVER="new"), "KVER=new", "such as 7.3")
+        self.refused(self.fetch(FETCH_MIRROR="http://m/"), "no linux-source of 7.3 or 7.2",
+                     "FETCH_MIRROR", "LINUX=/path")
+
+    def where(self, **env):
+        script = f". {self.top}/tools/lib.sh; base_tree >/dev/null; echo $KVER; $BASH -c 'echo $TREE'"
+        done = subprocess.run(["bash", "-c", script], text=True, capture_output=True, timeout=60,
+                              env=self.environment(NEED_GB="0", **env))
+        return self.fine(done).split()
+
+    def test_newest_that_the_mirror_has(self):
+        self.package("7.2")
+        self.assertIn("linux-source-7.2: 7.3 is not at this mirror any more", self.fine(self.fetch()))
+        self.assertEqual(self.git(self.top / "build/7.2/linux", "log", "-1", "--format=%s", "base"),
+                         "Linux 7.3.0")     # what its Makefile says
+        self.assertEqual(self.called(" update"), 3)             # each suite once
+        calls = self.calls.read_text()
+        self.assertEqual(self.fine(self.fetch()), "")           # and offline from now on
+        self.assertEqual(self.calls.read_text(), calls)
+        self.assertFalse((self.top / "build/7.3/linux").exists())
+
+    def test_all_tools_agree_on_the_version(self):
+        self.package("7.2")
+        tree = str(self.top / "build/7.2/linux")
+        for _ in range(2):
+            self.assertEqual(self.where(), ["7.2", tree])
+
+    def test_newest_when_there(self):
+        self.assertEqual(self.where()[0], "7.3")
+        self.assertEqual((self.top / "build/kver").read_text(), "7.3\n")
+
+    def test_tree_that_is_there_is_used(self):
+        (self.out / "linux").mkdir(parents=True)
+        self.assertEqual(self.where()[0], "7.3")
+        self.assertEqual(self.called("apt-get"), 0)
+
+    def test_asked_version_is_not_remembered(self):
+        self.package("7.2")
+        self.assertEqual(self.where(KVER="7.2")[0], "7.2")
+        self.assertFalse((self.top / "build/kver").exists())
+
+    def test_settled_version_that_is_gone(self):
+        (self.top / "build").mkdir()
+        (self.top / "build/kver").write_text("7.3\n")
+        self.package("7.2")
+        self.refused(self.fetch(), "linux-source-7.3 is not at", "run this again")
+        self.assertEqual(self.where()[0], "7.2")
+
+    def test_junk_in_kver_is_ignored(self):
+        (self.top / "build").mkdir()
+        (self.top / "build/kver").write_text("6.1\n")
+        self.assertEqual(self.where()[0], "7.3")
 
 
 class UsersTree(Sandbox):

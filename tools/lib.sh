@@ -13,15 +13,35 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$TOP/build
 JOBS=${JOBS:-$(nproc)}
 LINUX=${LINUX:-}
-KVER=${KVER:-7.3}
-if [[ -n $LINUX ]]; then
-	LINUX=$(realpath -m "$LINUX")
-	KVER=local-$(basename "$LINUX" | tr -c 'A-Za-z0-9._\n-' _)
-fi
-OUT=$BUILD/$KVER
-TREE=$OUT/linux
-RESULTS=$OUT/results
-export KVER LINUX JOBS TOP BUILD OUT TREE RESULTS
+[[ -z $LINUX ]] || LINUX=$(realpath -m "$LINUX")
+# The versions that the series was proven on, newest first.
+SUPPORTED="7.3 7.2"
+ASKED_KVER=${KVER:-}
+
+use_kver() {
+	KVER=$1
+	OUT=$BUILD/$KVER
+	TREE=$OUT/linux
+	RESULTS=$OUT/results
+}
+
+# Without KVER and LINUX, the version is the one that tools/fetch wrote to
+# build/kver, or the newest.  It is not exported then: the tools that we start
+# read build/kver themselves.
+choose_kver() {
+	local found
+	if [[ -n $LINUX ]]; then
+		use_kver "local-$(basename "$LINUX" | tr -c 'A-Za-z0-9._\n-' _)"
+	elif [[ -n $ASKED_KVER ]]; then
+		use_kver "$ASKED_KVER"
+	else
+		found=$(cat "$BUILD/kver" 2>/dev/null) || true
+		[[ -n $found && " $SUPPORTED " = *" $found "* ]] || found=${SUPPORTED%% *}
+		use_kver "$found"
+	fi
+}
+choose_kver
+export LINUX JOBS TOP BUILD OUT TREE RESULTS
 
 # say WHAT TEXT: one line of the report.
 say() {
@@ -76,8 +96,8 @@ stop_ticker() {
 # The command stays in the foreground, where Ctrl-C reaches it.
 progress() {
 	local rc=0
-	# Without the lock; and bash may complain when killed inside a probe.
-	ticker "$1" "$2" 9>&- 2>/dev/null &
+	# Without the locks; and bash may complain when killed inside a probe.
+	ticker "$1" "$2" 8>&- 9>&- 2>/dev/null &
 	TICKER=$!
 	trap stop_ticker EXIT
 	"${@:3}" || rc=$?
@@ -94,13 +114,26 @@ lock() {
 	flock 9
 }
 
+# All versions share build/apt and build/setup.log: one apt at a time.
+lock_apt() {
+	mkdir -p "$BUILD"
+	exec 8>"$BUILD/apt.lock"
+	flock -n 8 && return
+	say "$1" "another run uses apt: waiting for it"
+	flock 8
+}
+
+unlock_apt() {
+	exec 8>&-
+}
+
 # need_space WHO GIGABYTES
 need_space() {
 	local free
-	mkdir -p "$OUT"
-	free=$(($(df -k --output=avail "$OUT" | tail -n1) / 1048576))
+	mkdir -p "$BUILD"
+	free=$(($(df -k --output=avail "$BUILD" | tail -n1) / 1048576))
 	((free >= ${NEED_GB:-$2})) ||
-		die "$1" "$free GB free in $(short "$OUT"), ${NEED_GB:-$2} GB are needed:" \
+		die "$1" "$free GB free in $(short "$BUILD"), ${NEED_GB:-$2} GB are needed:" \
 			"make room, or put build/ on another disk (a symbolic link is fine)"
 }
 
@@ -117,9 +150,15 @@ git_identity() {
 
 # ---------------------------------------------------- what the targets share
 
+# Fetching may settle on another version than the newest.
+base_tree() {
+	"$TOP/tools/fetch"
+	choose_kver
+}
+
 patched_tree() {
 	"$TOP/tools/setup" fetch series
-	"$TOP/tools/fetch"
+	base_tree
 	python3 "$TOP/tools/series.py" apply "$TREE"
 }
 
@@ -130,8 +169,10 @@ newer_debian() {
 
 # build_kernel FLAVOUR: with the tree that this flavour is built from.
 build_kernel() {
-	"$TOP/tools/setup" fetch build
-	if [[ $1 = *stock ]]; then "$TOP/tools/fetch"; else patched_tree; fi
+	local needs=(fetch build)
+	[[ $1 = *stock ]] || needs+=(series)
+	"$TOP/tools/setup" "${needs[@]}"
+	if [[ $1 = *stock ]]; then base_tree; else patched_tree; fi
 	"$TOP/tools/kernel" "$1"
 }
 
