@@ -54,7 +54,7 @@ class Sandbox(unittest.TestCase):
         return sum(text in line for line in lines)
 
     def environment(self, **more):
-        drop = ("KVER", "LINUX", "STOCK", "JOBS", "NEED_GB", "FETCH_MIRROR")
+        drop = ("KVER", "LINUX", "STOCK", "JOBS", "NEED_GB", "FETCH_MIRROR", "APT_CONFIG")
         env = {k: v for k, v in os.environ.items() if k not in drop}
         return env | IDENTITY | {"PATH": f"{self.bin}:{env['PATH']}"} | more
 
@@ -183,7 +183,7 @@ class Base(Sandbox):
         self.assertEqual(self.git(one, "status", "--porcelain"), "M drivers/x.c")
 
 
-class Fetch(Sandbox):
+class FakeMirror(Sandbox):
     """apt is a fake that has one package, with a checksum."""
 
     def setUp(self):
@@ -218,6 +218,9 @@ class Fetch(Sandbox):
 
     def fetch(self, **env):
         return self.run_tool("fetch", NEED_GB="0", **env)
+
+
+class Fetch(FakeMirror):
 
     def test_tree_record_and_second_run(self):
         self.fine(self.fetch())
@@ -374,6 +377,85 @@ class Fetch(Sandbox):
         (self.top / "build").mkdir()
         (self.top / "build/kver").write_text("6.1\n")
         self.assertEqual(self.where()[0], "7.3")
+
+
+HOSTILE = """
+Acquire::AllowInsecureRepositories "true";
+Acquire::AllowWeakRepositories "true";
+Acquire::AllowDowngradeToInsecureRepositories "true";
+APT::Get::AllowUnauthenticated "true";
+APT::Get::Force-Yes "true";
+Acquire::https::Verify-Peer "false";
+Acquire::https::Verify-Host "false";
+Acquire::https::mirror.example::Verify-Peer "false";
+Acquire::https::mirror.example::Verify-Host "false";
+Acquire::gpgv::Options { "--ignore-time-conflict"; };
+APT::Hashes::SHA256::Untrusted "true";
+APT::Hashes::MD5Sum::Untrusted "false";
+APT::Hashes::SHA1::Weak "false";
+"""
+SECURE = """
+Acquire::AllowInsecureRepositories "false";
+Acquire::AllowWeakRepositories "false";
+Acquire::AllowDowngradeToInsecureRepositories "false";
+APT::Get::AllowUnauthenticated "false";
+APT::Get::Force-Yes "false";
+Acquire::https::Verify-Peer "true";
+Acquire::https::Verify-Host "true";
+Acquire::https::mirror.example::Verify-Peer "true";
+Acquire::https::mirror.example::Verify-Host "true";
+"""
+
+
+@unittest.skipUnless(shutil.which("apt-config"), "no apt")
+class HostileConfiguration(FakeMirror):
+    """The machine's apt is told to trust everyone; ours trusts Debian's key alone."""
+
+    def setUp(self):
+        super().setUp()
+        self.conf = self.top / "hostile.conf"
+        scoped = "".join(f"Binary::apt-get::{line}\n" for line in HOSTILE.split("\n")[1:-1])
+        self.conf.write_text(HOSTILE + scoped)
+
+    def effective(self):
+        """What apt-get would see, from a program that can print it."""
+        return subprocess.run(["bash", "-c", "exec -a apt-get apt-config -c $0 dump",
+                               self.top / "build/apt/apt.conf"], text=True, check=True,
+                              capture_output=True, env=os.environ | {"APT_CONFIG": str(self.conf)}
+                              ).stdout.splitlines()
+
+    def test_effective_values(self):
+        self.fine(self.fetch(APT_CONFIG=str(self.conf), FETCH_MIRROR="https://mirror.example/debian/"))
+        effective = self.effective()
+        for line in SECURE.split("\n")[1:-1]:
+            name = line.split()[0]
+            self.assertEqual([e for e in effective if e.startswith(name + " ")], [line])
+        for name in ("Acquire::gpgv::", "APT::Hashes::"):
+            self.assertEqual([e for e in effective if e.startswith(name)], [])
+
+    def test_no_option_of_the_source_is_left_open(self):
+        self.fine(self.fetch())
+        source = (self.top / "build/apt/sources").read_text()
+        for option in ("allow-insecure=no", "allow-weak=no", "allow-downgrade-to-insecure=no"):
+            self.assertIn(option, source)
+
+    def test_unsigned_archive_is_refused(self):
+        (self.bin / "apt-get").unlink()
+        suite = self.top / "archive/dists/trixie-backports"
+        (suite / "main/binary-amd64").mkdir(parents=True)
+        packages = suite / "main/binary-amd64/Packages"
+        packages.write_text(f"Package: linux-source-7.3\nVersion: 7.3.0-1\nArchitecture: all\n"
+                            f"Filename: package.deb\nSize: {self.deb.stat().st_size}\n"
+                            f"SHA256: {hashlib.sha256(self.deb.read_bytes()).hexdigest()}\n")
+        data = packages.read_bytes()
+        (suite / "Release").write_text(
+            "Origin: Debian\nSuite: trixie-backports\nCodename: trixie-backports\n"
+            "Date: Wed, 25 Nov 2026 02:10:59 UTC\nArchitectures: amd64\nComponents: main\nSHA256:\n"
+            f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n")
+        shutil.copy(self.deb, self.top / "archive")
+        self.refused(self.fetch(APT_CONFIG=str(self.conf), FETCH_MIRROR=f"file:{self.top}/archive"),
+                     "is not signed")
+        self.assertFalse((self.out / "linux").exists())
 
 
 class UsersTree(Sandbox):
