@@ -63,6 +63,20 @@ class Sandbox(unittest.TestCase):
                               capture_output=True, env=self.environment(**env),
                               timeout=60)
 
+    def start(self, *argv, **env):
+        """Like run_tool(), and does not wait for it."""
+        running = subprocess.Popen([self.top / "tools" / argv[0], *argv[1:]], text=True,
+                                   start_new_session=True, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, env=self.environment(**env))
+        self.addCleanup(running.wait)
+        return running
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + 30
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+
     def refused(self, done, *words, code=1):
         """It ended with one line that has these words in it."""
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
@@ -79,6 +93,18 @@ class Sandbox(unittest.TestCase):
         done = subprocess.run(["git", *argv], cwd=where, text=True, check=True,
                               capture_output=True, env=self.environment())
         return done.stdout.strip()
+
+
+class Library(Sandbox):
+
+    def bash(self, script, **env):
+        return subprocess.run(["bash", "-c", f". {self.top}/tools/lib.sh; {script}"], text=True,
+                              capture_output=True, env=self.environment(**env), timeout=60)
+
+    def test_quick_steps_leave_no_message(self):
+        done = self.bash("for i in {1..30}; do progress x 'echo a,' true; done")
+        self.fine(done)
+        self.assertEqual(done.stderr, "")
 
 
 class Setup(Sandbox):
@@ -127,6 +153,26 @@ class Setup(Sandbox):
         self.fine(self.run_tool("setup", "build"))
         self.assertEqual(self.called("sudo -n env DEBIAN_FRONTEND"), 1)
 
+    def test_two_at_once(self):
+        """The second one waits, and finds that nothing is missing any more."""
+        self.packages("bison")
+        self.fake("id", "echo 0")
+        self.fake("apt-get", f"sleep 1; touch {self.top}/installed")
+        first = self.start("setup", "build", KVER="7.3")
+        self.wait_for(lambda: self.called("apt-get"))
+        self.assertIn("waiting", self.fine(self.run_tool("setup", "build", KVER="7.2")))
+        self.assertEqual(first.wait(), 0)
+        self.assertEqual(self.called("apt-get"), 1)
+
+    def test_without_sudo_the_command_is_for_su(self):
+        self.packages("bison")
+        for path in Path("/usr/bin").iterdir():
+            if path.name not in ("sudo", "dpkg-query"):
+                (self.bin / path.name).symlink_to(path)
+        (self.bin / "id").unlink()
+        self.fake("id", "echo 1000")
+        self.refused(self.run_tool("setup", "build", PATH=str(self.bin)), "run: su -c 'apt-get update")
+
     def test_no_network(self):
         self.packages("bison")
         self.fake("id", "echo 0")
@@ -160,8 +206,9 @@ def write_tree(top):
         path.write_text(text)
     (top / "run.sh").write_text("#!/bin/sh\n")
     (top / "run.sh").chmod(0o755)
-    (top / "link").symlink_to("drivers/x.c")
-    (top / "dirlink").symlink_to("deep")
+    for link, target in (("link", "drivers/x.c"), ("dirlink", "deep")):
+        (top / link).unlink(missing_ok=True)
+        (top / link).symlink_to(target)
 
 
 class Base(Sandbox):
@@ -190,31 +237,34 @@ class FakeMirror(Sandbox):
         super().setUp()
         self.package("7.3")
 
-    def package(self, kver):
-        """All that the mirror has is linux-source of this version."""
+    def package(self, *kvers):
+        """All that the mirror has is linux-source of these versions."""
+        debs = [self.build(kver) for kver in kvers]
+        self.deb = debs[0]
+        asked = "".join(f"""
+            *print-uris*{deb.name.partition("_")[0]}) echo "'http://mirror.example/x.deb' {deb.name} \\
+                {deb.stat().st_size} SHA256:{hashlib.sha256(deb.read_bytes()).hexdigest()}";;"""
+                        for deb in debs)
+        self.fake("apt-get", f"""case "$*" in
+            *indextargets*) echo 'Debian|Debian|main|bookworm|http://mirror.example/debian/';;{asked}
+            *print-uris*) exit 100;;
+            *update*) mkdir {self.top}/busy || exit 100; sleep ${{BUSY:-0}}; rmdir {self.top}/busy;;
+            *download*) for last; do :; done; cp {self.top}/${{last}}_*.deb .;; esac""")
+
+    def build(self, kver):
         name = f"linux-source-{kver}"
-        root, source = self.top / f"root-{kver}", self.top / name
+        root, source, deb = self.top / f"root-{kver}", self.top / name, self.top / f"{name}_{kver}.0-1_all.deb"
         write_tree(source)
-        (root / "usr/src").mkdir(parents=True)
-        (root / "DEBIAN").mkdir()
+        (root / "usr/src").mkdir(parents=True, exist_ok=True)
+        (root / "DEBIAN").mkdir(exist_ok=True)
         (root / "DEBIAN/control").write_text(
             f"Package: {name}\nVersion: {kver}.0-1\nArchitecture: all\n"
             "Maintainer: a <a@example.org>\nDescription: x\n")
         subprocess.run(["tar", "-C", self.top, "-cJf", root / f"usr/src/{name}.tar.xz",
                         source.name], check=True)
-        self.deb = self.top / "package.deb"
-        subprocess.run(["dpkg-deb", "-Znone", "-b", root, self.deb], check=True,
+        subprocess.run(["dpkg-deb", "-Znone", "-b", root, deb], check=True,
                        stdout=subprocess.DEVNULL)
-        self.fake_apt(f"{name}_{kver}.0-1_all.deb")
-
-    def fake_apt(self, name):
-        data = self.deb.read_bytes()
-        self.fake("apt-get", f"""case "$*" in
-            *indextargets*) echo 'Debian|Debian|main|bookworm|http://mirror.example/debian/';;
-            *print-uris*{name.partition("_")[0]}) echo "'http://mirror.example/x.deb' {name} {len(data)} \\
-                SHA256:{hashlib.sha256(data).hexdigest()}";;
-            *print-uris*) exit 100;;
-            *download*) cp {self.deb} {name};; esac""")
+        return deb
 
     def fetch(self, **env):
         return self.run_tool("fetch", NEED_GB="0", **env)
@@ -269,12 +319,8 @@ class Fetch(FakeMirror):
     def kill_in(self, program):
         """Kill fetch, and all its children, while it runs this program."""
         self.fake(program, "sleep 60")
-        running = subprocess.Popen([self.top / "tools/fetch"], start_new_session=True,
-                                   env=self.environment(NEED_GB="0"),
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while not self.called(program + " "):
-            self.assertIsNone(running.poll())
-            time.sleep(0.05)
+        running = self.start("fetch", NEED_GB="0")
+        self.wait_for(lambda: self.called(program + " ") or running.poll())
         os.killpg(running.pid, signal.SIGKILL)
         running.wait()
         (self.bin / program).unlink()
@@ -328,6 +374,14 @@ class Fetch(FakeMirror):
         self.refused(self.fetch(KVER="new"), "KVER=new", "such as 7.3")
         self.refused(self.fetch(FETCH_MIRROR="http://m/"), "no linux-source of 7.3 or 7.2",
                      "FETCH_MIRROR", "LINUX=/path")
+
+    def test_two_versions_at_once(self):
+        """apt has one lock for both; the second run waits for it, and only for that."""
+        self.package("7.4", "7.2")
+        first = self.start("fetch", KVER="7.4", NEED_GB="0", BUSY="1")
+        self.wait_for((self.top / "busy").exists)
+        self.assertIn("another run uses apt: waiting", self.fine(self.fetch(KVER="7.2")))
+        self.assertEqual(first.wait(), 0)
 
     def where(self, **env):
         script = f". {self.top}/tools/lib.sh; base_tree >/dev/null; echo $KVER; $BASH -c 'echo $TREE'"
@@ -452,7 +506,7 @@ class HostileConfiguration(FakeMirror):
             "Origin: Debian\nSuite: trixie-backports\nCodename: trixie-backports\n"
             "Date: Wed, 25 Nov 2026 02:10:59 UTC\nArchitectures: amd64\nComponents: main\nSHA256:\n"
             f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n")
-        shutil.copy(self.deb, self.top / "archive")
+        shutil.copy(self.deb, self.top / "archive/package.deb")
         self.refused(self.fetch(APT_CONFIG=str(self.conf), FETCH_MIRROR=f"file:{self.top}/archive"),
                      "is not signed")
         self.assertFalse((self.out / "linux").exists())

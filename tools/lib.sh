@@ -102,6 +102,8 @@ progress() {
 	trap stop_ticker EXIT
 	"${@:3}" || rc=$?
 	stop_ticker
+	# A ticker that is killed as soon as it was forked would run the trap too.
+	trap - EXIT
 	return "$rc"
 }
 
