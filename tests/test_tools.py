@@ -107,6 +107,32 @@ class Library(Sandbox):
         self.assertEqual(done.stderr, "")
 
 
+    def test_path_in_which_no_kernel_can_be_built(self):
+        self.fake("apt-get", "exit 100")
+        shutil.copy(TOP / "Makefile", self.top)
+        for name, fine in (("a b", False), ("a:b", False), ("a'b", False), ("a$b", False), ("a\\b", False),
+                           ("größe", True), ("a+b,c@d=e", True), ("[a", False)):
+            top = self.top / name
+            top.mkdir()
+            for part in ("tools", "Makefile"):
+                (top / part).symlink_to(self.top / part)
+            done = subprocess.run(["bash", "-c", ". ./tools/lib.sh"], cwd=top, text=True,
+                                  capture_output=True, env=self.environment())
+            if fine:
+                self.assertEqual((done.returncode, done.stderr), (0, ""), name)
+            else:
+                self.refused(done, f"cannot be built in {top} ", "another path")
+                done = subprocess.run(["make", "tree"], cwd=top, text=True, capture_output=True,
+                                      env=self.environment())
+                self.assertIn(f"cannot be built in {top} ", done.stderr.splitlines()[0])
+        self.assertEqual(self.called("apt-get"), 0)
+
+    def test_build_is_a_link_to_such_a_path(self):
+        (self.top / "a b").mkdir()
+        (self.top / "build").symlink_to(self.top / "a b")
+        self.refused(self.bash("true"), f"cannot be built in {self.top}/a b ")
+
+
 class Setup(Sandbox):
 
     def packages(self, *missing):

@@ -11,6 +11,15 @@ export LC_ALL=C.UTF-8
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=$TOP/build
+# The kernel's make refuses a space or colon, and the shells that it starts break at the rest.
+unfit=$'[][[:space:]:"\'`\\$#%&;|()<>*?{}!]'
+while IFS= read -r path; do
+	if [[ $path =~ $unfit ]]; then
+		echo "path: Linux cannot be built in $path because of the '${BASH_REMATCH[0]}': move it to another path" >&2
+		exit 1
+	fi
+done < <(echo "$TOP" && realpath -m "$TOP" "$BUILD")
+unset unfit path
 JOBS=${JOBS:-$(nproc)}
 LINUX=${LINUX:-}
 [[ -z $LINUX ]] || LINUX=$(realpath -m "$LINUX")
