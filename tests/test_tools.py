@@ -64,12 +64,23 @@ class Sandbox(unittest.TestCase):
                               timeout=60)
 
     def start(self, *argv, **env):
-        """Like run_tool(), and does not wait for it."""
-        running = subprocess.Popen([self.top / "tools" / argv[0], *argv[1:]], text=True,
-                                   start_new_session=True, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL, env=self.environment(**env))
+        """Like run_tool(), and does not wait for it; what it says is in self.said."""
+        self.said = self.top / "said"
+        with self.said.open("w") as said:
+            running = subprocess.Popen([self.top / "tools" / argv[0], *argv[1:]], text=True,
+                                       start_new_session=True, stdout=said, stderr=said,
+                                       env=self.environment(**env))
         self.addCleanup(running.wait)
         return running
+
+    def second_waits_for_first(self, first, second):
+        """The fake apt-get ends when there is a file named go."""
+        first = self.start(*first, NEED_GB="0", KVER="7.4")
+        self.wait_for(lambda: (self.top / "busy").exists())
+        second = self.start(*second, NEED_GB="0", KVER="7.2")
+        self.wait_for(lambda: "another run uses apt: waiting" in self.said.read_text())
+        (self.top / "go").touch()
+        self.assertEqual((first.wait(), second.wait()), (0, 0), self.said.read_text())
 
     def wait_for(self, condition):
         deadline = time.monotonic() + 30
@@ -183,11 +194,9 @@ class Setup(Sandbox):
         """The second one waits, and finds that nothing is missing any more."""
         self.packages("bison")
         self.fake("id", "echo 0")
-        self.fake("apt-get", f"sleep 1; touch {self.top}/installed")
-        first = self.start("setup", "build", KVER="7.3")
-        self.wait_for(lambda: self.called("apt-get"))
-        self.assertIn("waiting", self.fine(self.run_tool("setup", "build", KVER="7.2")))
-        self.assertEqual(first.wait(), 0)
+        self.fake("apt-get", f"touch {self.top}/busy; until [ -e {self.top}/go ]; do sleep 0.1; done; "
+                  f"touch {self.top}/installed")
+        self.second_waits_for_first(("setup", "build"), ("setup", "build"))
         self.assertEqual(self.called("apt-get"), 1)
 
     def test_without_sudo_the_command_is_for_su(self):
@@ -211,11 +220,29 @@ class Setup(Sandbox):
         self.fake("apt-get", "echo 'E: dpkg was interrupted' >&2; exit 100")
         self.refused(self.run_tool("setup", "build"), "dpkg was interrupted", "build/setup.log")
 
-    def test_not_debian(self):
+    def other_distribution(self, *without):
+        """All programs but those of Debian, and these."""
         for path in Path("/usr/bin").iterdir():
-            if not path.name.startswith(("dpkg", "apt")):
+            if not path.name.startswith(("dpkg", "apt")) and path.name not in without:
                 (self.bin / path.name).symlink_to(path)
-        self.refused(self.run_tool("setup", "build", PATH=str(self.bin)), "not a Debian machine")
+        return {"PATH": str(self.bin)}
+
+    def test_not_debian_needs_a_tree(self):
+        path = self.other_distribution()
+        self.refused(self.run_tool("setup", "fetch", "build", **path), "not a Debian machine", "LINUX=/path")
+
+    def test_not_debian_names_what_is_missing(self):
+        path = self.other_distribution("spatch", "clang-format", "bc", "gcc")
+        self.fake("gcc", "case $* in -E*) ! grep -q libelf.h;; *print*) echo libc.a;; esac")
+        self.refused(self.run_tool("setup", "fetch", "series", "build", LINUX="/x", **path),
+                     "install what has bc clang-format spatch libc.a libelf.h")
+
+    def test_not_debian_with_all_there(self):
+        path = self.other_distribution()
+        for name in ("spatch", "clang-format", "bc", "flex", "bison", "qemu-system-x86_64", "cpio", "gcc"):
+            (self.bin / name).unlink(missing_ok=True)
+            self.fake(name, "echo /usr/lib/libc.a")
+        self.assertEqual(self.fine(self.run_tool("setup", "fetch", "series", "build", "run", LINUX="/x", **path)), "")
 
     def test_unknown_need(self):
         self.refused(self.run_tool("setup", "nonsense"), "no such need 'nonsense'")
@@ -274,7 +301,8 @@ class FakeMirror(Sandbox):
         self.fake("apt-get", f"""case "$*" in
             *indextargets*) echo 'Debian|Debian|main|bookworm|http://mirror.example/debian/';;{asked}
             *print-uris*) exit 100;;
-            *update*) mkdir {self.top}/busy || exit 100; sleep ${{BUSY:-0}}; rmdir {self.top}/busy;;
+            *update*) mkdir {self.top}/busy || exit 100
+                until [ -z "$WAIT" -o -e {self.top}/go ]; do sleep 0.1; done; rmdir {self.top}/busy;;
             *download*) for last; do :; done; cp {self.top}/${{last}}_*.deb .;; esac""")
 
     def build(self, kver):
@@ -387,7 +415,18 @@ class Fetch(FakeMirror):
 
     def test_no_debian_archive_configured(self):
         self.fake("apt-get", "echo 'Other|Other|main|x|http://other.example/'")
-        self.refused(self.fetch(), "has no Debian archive", "LINUX=/path")
+        self.refused(self.fetch(), "has no Debian archive", "FETCH_MIRROR=url", "LINUX=/path")
+
+    def test_an_archive_called_like_the_release(self):
+        """Without lists apt knows no origin: good enough on Debian, and nowhere else."""
+        self.fake("apt-get", "case \"$*\" in *indextargets*) echo '|$(LABEL)|main|fresh|http://fresh.example/';;"
+                  "*print-uris*) exit 100;; esac")
+        release, fetch = self.top / "os-release", self.top / "tools/fetch"
+        fetch.write_text(fetch.read_text().replace("/etc/os-release", str(release)))
+        release.write_text("ID=debian\nVERSION_CODENAME=fresh\n")
+        self.refused(self.fetch(), "http://fresh.example/ has no linux-source")
+        release.write_text("ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=fresh\n")
+        self.refused(self.fetch(), "has no Debian archive", "FETCH_MIRROR=url")
 
     def test_keyring_too_old(self):
         self.fake("apt-get", "echo 'W: GPG error: NO_PUBKEY 0123' >&2; exit 100")
@@ -404,10 +443,8 @@ class Fetch(FakeMirror):
     def test_two_versions_at_once(self):
         """apt has one lock for both; the second run waits for it, and only for that."""
         self.package("7.4", "7.2")
-        first = self.start("fetch", KVER="7.4", NEED_GB="0", BUSY="1")
-        self.wait_for((self.top / "busy").exists)
-        self.assertIn("another run uses apt: waiting", self.fine(self.fetch(KVER="7.2")))
-        self.assertEqual(first.wait(), 0)
+        with mock.patch.dict(os.environ, {"WAIT": "1"}):
+            self.second_waits_for_first(("fetch",), ("fetch",))
 
     def where(self, **env):
         script = f". {self.top}/tools/lib.sh; base_tree >/dev/null; echo $KVER; $BASH -c 'echo $TREE'"
