@@ -174,7 +174,7 @@ class Engine(unittest.TestCase):
     def path_of(self, *tools, without=()):
         """A PATH with these tools, or with all that the engine needs, but one."""
         where = Path(tempfile.mkdtemp(dir=self.top))
-        for tool in tools or {"git", "spatch", "clang-format",
+        for tool in tools or {"git", "grep", "spatch", "clang-format",
                               "python3", "sh"} - set(without):
             (where / tool).symlink_to(shutil.which(tool))
         return where

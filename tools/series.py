@@ -40,7 +40,7 @@ HERE = Path(__file__).resolve()
 ROOT = HERE.parent.parent
 
 # Debian's package for each tool that is not part of git or python.
-PACKAGES = {"git": "git", "spatch": "coccinelle",
+PACKAGES = {"git": "git", "grep": "grep", "spatch": "coccinelle",
             "clang-format": "clang-format"}
 
 SPATCH = ["spatch", "--very-quiet", "--in-place", "--no-show-diff",
@@ -73,7 +73,7 @@ def command(argv, cwd, env=None, text=None, ok=(0,), keep=()):
     need(argv[0])
     full = {k: v for k, v in os.environ.items()
             if not re.match(r"GIT_(DIR|WORK_TREE|INDEX_FILE|PREFIX)", k)}
-    full.update(LC_ALL="C.UTF-8", **(env or {}))
+    full |= {"LC_ALL": "C.UTF-8"} | (env or {})
     done = subprocess.run(argv, cwd=cwd, env=full, input=text, capture_output=True,
                           pass_fds=keep, encoding="utf-8", errors="surrogateescape")
     if re.search("no space left|out of diskspace", done.stderr, re.I):
@@ -97,6 +97,10 @@ class Tree:
     """A kernel tree with tag base, on our branch."""
     path: Path
     keep: tuple = ()        # the lock: children hold it as long as they live
+    was: dict = dataclasses.field(default_factory=dict)     # see touch()
+    commits: list = dataclasses.field(default_factory=list)     # not written yet
+    known: set = dataclasses.field(default_factory=set)     # see search_base()
+    hits: set = dataclasses.field(default_factory=set)
 
     def git(self, *args, **more):
         # Nobody's configuration may change what we read from git.
@@ -115,8 +119,24 @@ class Tree:
 
     def dirty(self):
         """The first path that is not as HEAD has it, or ''."""
-        found = self.git("status", "--porcelain", "-z", "-uall").stdout
-        return found.split("\0")[0][3:]
+        found = self.git("status", "--porcelain", "-z", "-uno").stdout[3:]
+        # Debian's .gitignore has /*, which would hide every new file.
+        found = found or self.git("ls-files", "-o", "-z", "--exclude-standard",
+                                  "--exclude=!/*").stdout
+        return found.split("\0")[0]
+
+    def state(self, name):
+        """(git's mode, content) of a file, or None."""
+        path = self.path / name
+        if not path.is_file():
+            return None
+        return "100755" if path.stat().st_mode & 0o100 else "100644", path.read_bytes()
+
+    def touch(self, *names):
+        """Before a file is changed: remember what the last commit has of it."""
+        for name in names:
+            if name not in self.was:
+                self.was[name] = self.state(name)
 
     def kver(self):
         text = (self.path / "Makefile").read_text("utf-8")
@@ -321,10 +341,10 @@ def do_add(tree, series, op):
         there = tree.path / name
         if there.exists():
             raise Fail(f"{name}: is in the tree already: change it with an edit")
+        tree.touch(name)
         there.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(series.linux / name, there)
         there.chmod(0o755 if os.access(series.linux / name, os.X_OK) else 0o644)
-    return op["add"]
 
 
 def do_edit(tree, op):
@@ -338,8 +358,8 @@ def do_edit(tree, op):
         first = op["old"].strip().split("\n")[0][:40]
         raise Fail(f"{name}: '{first}' found {found} times, not {want}: "
                    "adapt the old text of the edit")
+    tree.touch(name)
     path.write_bytes(text.replace(op["old"].encode(), op["new"].encode()))
-    return [name]
 
 
 def sources(tree, op):
@@ -349,7 +369,7 @@ def sources(tree, op):
             if not (tree.path / name).is_file():
                 raise Fail(f"{name}: not in this tree: adapt the list of files")
         return sorted(op["files"])
-    found = git_grep(tree, ["-l"], op["grep"], op["in"])
+    found = grep(tree, "-l", op["grep"], op["in"])
     files = [f for f in found if f.endswith((".c", ".h"))]
     if not files:
         raise Fail(f"{', '.join(op['in'])}: nothing matches '{op['grep']}': "
@@ -357,27 +377,17 @@ def sources(tree, op):
     return files
 
 
-def git_grep(tree, flags, regex, where):
-    for name in where:
-        if not (tree.path / name).exists():
-            raise Fail(f"{name}: not in this tree: adapt the step")
-    return tree.git("grep", "--no-color", "-IP", *flags, "-e", regex, "--",
-                    *(f":(literal){name}" for name in where),
-                    ok=(0, 1)).stdout.splitlines()
-
-
 def do_smpl(tree, series, step, op):
     files = sources(tree, op)
+    tree.touch(*files)
+    before = {name: (tree.path / name).read_bytes() for name in files}
     spatch(tree, series, step, op, files)
-    changed = tree.git("diff", "--name-only", "--no-renames", "-z", "--",
-                       *files).stdout.split("\0")[:-1]
-    left = sorted(set(files) - set(changed)) if "files" in op else []
-    if left or not changed:
-        raise Fail(f"{(left or files)[0]}: {op['smpl']} changes nothing in it: "
+    left = [f for f in files if (tree.path / f).read_bytes() == before[f]]
+    if left == files or (left and "files" in op):
+        raise Fail(f"{left[0]}: {op['smpl']} changes nothing in it: "
                    "adapt it to this tree")
     if op.get("format", True):
-        layout(tree, changed)
-    return changed
+        layout(tree, {f: before[f] for f in files if f not in left})
 
 
 def patch_of(series, step, op):
@@ -418,13 +428,16 @@ def trouble(done):
 
 # ------------------------------------------------------------------- layout
 
-def layout(tree, files):
-    """Lay out the lines that spatch added, as the kernel's .clang-format says."""
-    diff = tree.git("diff", "-U0", "--no-ext-diff", "--no-renames",
-                    "--src-prefix=a/", "--dst-prefix=b/", "--", *files).stdout
-    for name, added in added_lines(diff).items():
+def layout(tree, old):
+    """Lay out the lines that spatch added, as the kernel's .clang-format says.
+
+    `old` has the content of each file from before.
+    """
+    for name, content in old.items():
         path = tree.path / name
-        before = lines_of(path)
+        before, added = lines_of(path), added_lines(tree, name, content)
+        if not added:
+            continue
         command(["clang-format", "-i", "--style=file", "--fallback-style=none",
                  *(f"--lines={i + 1}:{i + 1}" for i in sorted(added)), name],
                 tree.path, keep=tree.keep)
@@ -438,15 +451,18 @@ def lines_of(path):
     return path.read_bytes().decode(errors="surrogateescape").split("\n")
 
 
-def added_lines(diff):
-    """{path: indices of the lines that the diff adds}."""
-    found = {}
-    for line in diff.split("\n"):
-        if line.startswith("+++ b/"):
-            here = found.setdefault(line[6:].rstrip("\t"), set())
-        elif hunk := re.match(r"@@ -\S+ \+(\d+)(?:,(\d+))? @@", line):
-            first, count = int(hunk[1]) - 1, int(hunk[2] or 1)
-            here.update(range(first, first + count))
+def added_lines(tree, name, old):
+    """The indices of the lines that are not in the old content of the file."""
+    with tempfile.NamedTemporaryFile(prefix="series-") as file:
+        file.write(old)
+        file.flush()
+        diff = tree.git("diff", "--no-index", "-U0", "--no-ext-diff", "--text",
+                        "--diff-algorithm=myers", "--indent-heuristic", "--", file.name,
+                        name, ok=(0, 1)).stdout
+    found = set()
+    for hunk in re.finditer(r"^@@ -\S+ \+(\d+)(?:,(\d+))? @@", diff, re.M):
+        first, count = int(hunk[1]) - 1, int(hunk[2] or 1)
+        found.update(range(first, first + count))
     return found
 
 
@@ -498,15 +514,66 @@ def squeeze(lines):
     return "".join("".join(lines).split())
 
 
-# -------------------------------------------------------------------- gates
+# ---------------------------------------------------------- search and gates
+
+def literal(regex):
+    """The first literal name of a pattern."""
+    return re.search(r"\w{6,}", re.sub(r"\\.", " ", regex))[0]
+
+
+def searches(op):
+    """(pattern, files and directories) of all that an operation looks for."""
+    if "grep" in op:
+        yield op["grep"], op["in"]
+    for gate in op.get("gone", []) + op.get("have", []):
+        yield literal(gate["re"]) if gate.get("span") else gate["re"], gate["in"]
+
+
+def search_base(tree, ops):
+    """Search base once for everything that the operations look for anywhere.
+
+    What does not match, and is not touched by a step, cannot match later: no
+    other search has to read the whole tree.
+    """
+    where = set()
+    for regex, places in (found for op in ops for found in searches(op)):
+        if directories := [p for p in places if (tree.path / p).is_dir()]:
+            tree.known.add(regex)
+            where.update(directories)
+    if where:
+        found = git_grep(tree, "-l", sorted(tree.known), sorted(where))
+        tree.hits = set(found.splitlines())
+
+
+def git_grep(tree, flags, patterns, where):
+    return tree.git("grep", "--no-color", "-IP", flags,
+                    *(word for regex in patterns for word in ("-e", regex)), "--",
+                    *(f":(literal){name}" for name in where), ok=(0, 1)).stdout
+
+
+def grep(tree, flags, regex, where):
+    """The lines that `git grep` prints, but from the files that can match."""
+    for name in where:
+        if not (tree.path / name).exists():
+            raise Fail(f"{name}: not in this tree: adapt the step")
+    if regex not in tree.known and any((tree.path / name).is_dir() for name in where):
+        return git_grep(tree, flags, [regex], where).splitlines()
+    files = sorted(name for name in {*tree.hits, *tree.was, *where}
+                   if (tree.path / name).is_file() and
+                   any(place in (".", name) or name.startswith(f"{place}/")
+                       for place in where))
+    # In the C locale a file that is not UTF-8 is text as well, as it is to git.
+    return command(["grep", "-IPH", flags, "-e", regex, "--", *files], tree.path,
+                   env={"LC_ALL": "C"}, keep=tree.keep,
+                   ok=(0, 1)).stdout.splitlines() if files else []
+
 
 def spanning(tree, gate):
-    """What matches over several lines, as FILE:LINE; git grep sees one line.
+    """What matches over several lines, as FILE:LINE; grep sees one line.
 
     The first literal name of the pattern says which files are worth a look.
     """
-    name = re.search(r"\w{6,}", re.sub(r"\\.", " ", gate["re"]))[0]
-    for file in git_grep(tree, ["-l"], name, gate["in"]):
+    for file in grep(tree, "-l", literal(gate["re"]), gate["in"]):
         text = (tree.path / file).read_bytes().decode(errors="surrogateescape")
         for match in re.finditer(gate["re"], text):
             yield f"{file}:{text.count(chr(10), 0, match.end()) + 1}:"
@@ -515,13 +582,13 @@ def spanning(tree, gate):
 def check_gates(tree, op):
     for gate in op.get("gone", []):
         found = (list(spanning(tree, gate)) if gate.get("span") else
-                 git_grep(tree, ["-n"], gate["re"], gate["in"]))
+                 grep(tree, "-n", gate["re"], gate["in"]))
         if found:
             place = ":".join(found[0].split(":", 2)[:2])
             raise Fail(f"{place}: '{gate['re']}' is still there ({len(found)} "
                        "lines): adapt the step so that it covers this one too")
     for gate in op.get("have", []):
-        count = len(git_grep(tree, ["-oh"], gate["re"], gate["in"]))
+        count = len(grep(tree, "-oh", gate["re"], gate["in"]))
         if count != gate.get("count", count or 1):
             raise Fail(f"{', '.join(gate['in'])}: '{gate['re']}' is there "
                        f"{count} times, not {gate.get('count', 'once or more')}: "
@@ -554,50 +621,64 @@ def fingerprint(tree, series, who, upto):
     return total.hexdigest()
 
 
-def stage(tree, paths):
-    """Stage what was touched; return what is left to stage."""
-    if paths:
-        tree.git("update-index", "--add", "-z", "--stdin",
-                 text="".join(f"{p}\0" for p in paths))
-    return []
-
-
 def run_step(tree, series, step, kver):
-    """Run a step's operations; return the number of files that it changed."""
-    touched = []        # and not staged yet: that writes the whole index
+    """Run a step's operations; return the files that it changed."""
     for op in (op for op in step.ops if for_kver(op, kver)):
-        kind = kind_of(op)
-        if kind == "add":
-            touched += do_add(tree, series, op)
-        elif kind == "edit":
-            touched += do_edit(tree, op)
+        if "add" in op:
+            do_add(tree, series, op)
+        elif "edit" in op:
+            do_edit(tree, op)
         else:
-            touched = stage(tree, touched)
-            touched += do_smpl(tree, series, step, op)
-        if "gone" in op or "have" in op:
-            touched = stage(tree, touched)
-            check_gates(tree, op)
-    stage(tree, touched)
-    changed = tree.git("diff-index", "--cached", "--name-only", "-z",
-                       "HEAD").stdout.count("\0")
+            do_smpl(tree, series, step, op)
+        check_gates(tree, op)
+    changed = {name: now for name, was in sorted(tree.was.items())
+               if (now := tree.state(name)) != was}
     if not changed:
         raise Fail("changes nothing: adapt it to this tree, or remove it")
     return changed
 
 
-def commit(tree, step, number, who):
+def commit(tree, step, number, who, changed):
+    """Remember a commit, in the language of git fast-import."""
     name, mail, signed = who
     trailer = re.search(r"\n\n(?:[\w-]+: .*\n?)+\Z", step.message)
     gap = "\n" if trailer else "\n\n"
     text = step.message + (gap + signed if signed else "") + "\n"
     when = int(tree.out("log", "-1", "--format=%ct", "base")) + number
-    env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER")
-           for key, value in (("NAME", name), ("EMAIL", mail),
-                              ("DATE", f"@{when} +0000"))}
-    # Plumbing: no hook, no signature and no editor of the user's gets between.
-    new = tree.out("commit-tree", "-p", "HEAD", tree.out("write-tree"),
-                   text=text, env=env)
-    tree.git("update-ref", "-m", f"series: {step.name}", f"refs/heads/{BRANCH}", new)
+    person = tree.out("var", "GIT_COMMITTER_IDENT",
+                      env={"GIT_COMMITTER_NAME": name, "GIT_COMMITTER_EMAIL": mail,
+                           "GIT_COMMITTER_DATE": f"@{when} +0000"})
+    lines = [f"commit refs/heads/{BRANCH}", f"author {person}", f"committer {person}"]
+    content = ["\n".join(lines).encode(errors="surrogateescape"), counted(text.encode())]
+    if not tree.commits:
+        content.append(b"from " + tree.out("rev-parse", "base^{commit}").encode())
+    for path, (mode, data) in changed.items():
+        content += [f"M {mode} inline {path}".encode(), counted(data)]
+    tree.commits.append(b"\n".join(content))
+    tree.was.update(changed)
+
+
+def counted(data):
+    return b"data %d\n%s" % (len(data), data)
+
+
+def write_commits(tree):
+    """Write what was remembered: one git, that never reads the large index.
+
+    Plumbing: no hook, no signature and no editor of the user's gets between.
+    """
+    if tree.commits:
+        stream = b"\n".join(tree.commits) + b"\n"
+        tree.git("fast-import", "--quiet", "--date-format=raw",
+                 text=stream.decode(errors="surrogateescape"))
+        tree.commits = []
+
+
+def stage(tree):
+    """Put what was touched into the index, with the mtimes that it has now."""
+    if tree.was:
+        tree.git("update-index", "--add", "--remove", "-z", "--stdin",
+                 text="".join(f"{p}\0" for p in sorted(tree.was)))
 
 
 @contextlib.contextmanager
@@ -624,7 +705,7 @@ def locked(tree):
 def to_commit(tree, commit):
     """Back to a commit; only files that differ from it are written."""
     tree.git("reset", "-q", "--hard", commit)
-    tree.git("clean", "-fdq")
+    tree.git("clean", "-fdq", "-e", "!/*")      # see dirty()
 
 
 def remove_locks(tree):
@@ -643,7 +724,6 @@ def restore_mtimes(tree, before):
     for path, blob in tree.blobs().items():
         if path in before and before[path][0] == blob:
             os.utime(tree.path / path, ns=(before[path][1],) * 2)
-    tree.git("update-index", "-q", "--refresh", ok=(0, 1))
 
 
 def selected(series, upto):
@@ -665,7 +745,7 @@ def apply(args):
         dirty = tree.dirty() if not broken else ""
         if dirty:
             raise Fail(f"{tree.path}/{dirty}: changed by hand: move the change to the "
-                       f"series, then 'git -C {tree.path} stash -u', and run again")
+                       f"series, then 'git -C {tree.path} stash -a', and run again")
         recorded = json.loads(state.read_text()) if state.is_file() else None
         if not broken and recorded == [now, tree.head()]:
             print("series: up to date")
@@ -679,16 +759,23 @@ def apply(args):
         if broken:
             remove_locks(tree)
         try:
-            to_commit(tree, "base")
+            if broken or tree.head() != tree.out("rev-parse", "base^{commit}"):
+                to_commit(tree, "base")
+            search_base(tree, [op for step in steps for op in step.ops
+                               if for_kver(op, tree.kver())])
             for number, step in enumerate(steps, 1):
                 one_step(tree, series, step, number, who)
+            write_commits(tree)
             restore_mtimes(tree, before)
+            stage(tree)
             if tree.dirty():
                 raise Fail(f"{tree.dirty()}: changed by a step, but in no list of "
                            "files: correct the step")
             state.write_text(json.dumps([now, tree.head()]))
         except (Fail, OSError):
             with contextlib.suppress(Fail, OSError):
+                write_commits(tree)
+                stage(tree)
                 to_commit(tree, "HEAD")
                 lock.truncate(0)
             raise
@@ -704,14 +791,14 @@ def one_step(tree, series, step, number, who):
             print(f" not for {kver}")
             return
         changed = run_step(tree, series, step, kver)
-        commit(tree, step, number, who)
+        commit(tree, step, number, who, changed)
     except Fail as err:
         print(" refused", flush=True)
         raise Fail(f"step {step.name}: {err}") from None
     except OSError:
         print(" stopped", flush=True)
         raise
-    print(f"{changed:5} files{time.monotonic() - start:6.1f} s", flush=True)
+    print(f"{len(changed):5} files{time.monotonic() - start:6.1f} s", flush=True)
 
 
 # ------------------------------------------------------------ export, check
