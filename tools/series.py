@@ -46,8 +46,9 @@ PACKAGES = {"git": "git", "grep": "grep", "spatch": "coccinelle",
 SPATCH = ["spatch", "--very-quiet", "--in-place", "--no-show-diff",
           "--include-headers", "--timeout", "120"]
 # spatch reports trouble with a file in passing and still exits with 0.
-TROUBLE = re.compile(r"EXN|parse error|exception|skipping|fatal|timeout|error:"
-                     r"|already tagged|incompatible|failure|cannot|no such", re.I)
+# Whole words: a warning may name the function wait_for_completion_timeout().
+TROUBLE = re.compile(r"\b(EXN|parse error|exception|skipping|fatal|timeout|failure"
+                     r"|already tagged|incompatible|cannot|no such)\b|error:", re.I)
 
 # The keys of step.toml: what may stand beside `add`, `smpl` and `edit`.
 KINDS = {

@@ -13,17 +13,6 @@ expression E;
   ...
   }
 
-@dev@
-identifier args.D;
-struct dma_buf_attachment *A;
-@@
-  __dma_buf_mapping_attach(...)
-  {
-  <...
-- A->dev = D;
-  ...>
-  }
-
 @p2p@
 identifier O, P;
 struct dma_buf_attachment *A;
