@@ -309,6 +309,16 @@ class Again(Engine):
         self.assertIn("drivers/a.c: changed by hand", done.stderr)
         self.assertEqual(self.read("drivers/a.c"), "by hand\n")
 
+    def test_new_file_that_git_ignores(self):
+        self.good()
+        # As Debian's .gitignore says it.
+        (self.tree / ".git/info/exclude").write_text("/*\n!/debian/\n")
+        self.apply()
+        (self.tree / "drivers/by-hand.c").write_text("by hand\n")
+        done = self.engine("apply", self.tree)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("drivers/by-hand.c: changed by hand", done.stderr)
+
     def test_killed(self):
         self.good()
         right = self.apply()
@@ -380,6 +390,12 @@ class Refused(Engine):
         self.step("01-smpl", smpl())
         self.refuse("step 01-smpl: drivers/deep/c.c:5: ")
 
+    def test_another_user_that_a_step_has_made(self):
+        self.step("01-edit", edit("int other;", "int x = old_call(1);", "",
+                                  "drivers/other.c"))
+        self.step("02-smpl", smpl())
+        self.refuse("step 02-smpl: drivers/other.c:1: ", commits=1)
+
     def test_have(self):
         have = "have = [{ re = 'a_new_call', in = ['drivers']%s }]"
         self.step("01-smpl", smpl(gates=have % ", count = 2"))
@@ -416,15 +432,28 @@ class Refused(Engine):
                   "+ once(E, E)\n|\n- old_call(es)\n+ once(es)\n)\n")
         self.refuse("step 01-smpl: drivers/b.c: rename.cocci: spatch says", "already tagged")
 
+    def spatch_and(self, more):
+        """A PATH with an spatch that also runs a line of shell."""
+        wrapper = self.top / "bin/spatch"
+        wrapper.parent.mkdir(exist_ok=True)
+        wrapper.write_text(f'#!/bin/sh\n{shutil.which("spatch")} "$@"\n{more}\n')
+        wrapper.chmod(0o755)
+        return f"{wrapper.parent}:{os.environ['PATH']}"
+
     def test_spatch_changes_another_file(self):
         self.step("01-smpl", smpl())
-        wrapper = self.top / "bin/spatch"
-        wrapper.parent.mkdir()
-        wrapper.write_text(f'#!/bin/sh\n{shutil.which("spatch")} "$@"\n'
-                           f"echo >> {self.tree}/drivers/other.c\n")
-        wrapper.chmod(0o755)
         self.refuse("drivers/other.c: changed by a step, but in no list", commits=1,
-                    PATH=f"{wrapper.parent}:{os.environ['PATH']}")
+                    PATH=self.spatch_and(f"echo >> {self.tree}/drivers/other.c"))
+
+    def test_timeout_of_spatch(self):
+        self.step("01-smpl", smpl())
+        for said in "timeout (we abort): a.c", "EXN: Coccinelle_modules.Common.Timeout":
+            self.refuse("spatch says", "imeout", PATH=self.spatch_and(f"echo '{said}' >&2"))
+
+    def test_warning_that_names_a_function(self):
+        self.step("01-smpl", smpl())
+        self.apply(PATH=self.spatch_and(
+            "echo 'warning: line 5: wait_for_completion_timeout is odd' >&2"))
 
     def test_semantic_patch_that_does_not_parse(self):
         self.step("01-smpl", smpl(), "@@ @@\n- old_call(\n")
