@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * PID 1 of the test guest. It mounts what the programs need, opens the
- * protocol channel, runs the programs that the kernel command line names
- * (guest.run=a,b runs /bin/a, then /bin/b), looks for what they left behind
+ * protocol channel, loads the modules that the kernel command line names
+ * (guest.modules=a,b: /bin/a.ko, then /bin/b.ko), runs the programs that it
+ * names (guest.run=a,b: /bin/a, then /bin/b), looks for what they left behind
  * (leaks, taint), says the success token and powers off.
  *
  * A program exits with 0 when it has reported all of its rows, whatever their
  * result. Any other end is a failed row of its own.
  */
 #include "channel.h"
+#include "kmod.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,15 +130,26 @@ static void run(const char *name)
 		say("fail exit status %d", WEXITSTATUS(status));
 }
 
-static void run_all(void)
+/* Calls @each with every word of a list on the kernel command line. */
+static void for_each(const char *key, void (*each)(const char *word))
 {
-	char list[1024], *name, *save = NULL;
+	char list[1024], *word, *save = NULL;
 
-	if (!cmdline_get("guest.run", list, sizeof(list)))
-		list[0] = '\0';
-	for (name = strtok_r(list, ",", &save); name;
-	     name = strtok_r(NULL, ",", &save))
-		run(name);
+	if (!cmdline_get(key, list, sizeof(list)))
+		return;
+	for (word = strtok_r(list, ",", &save); word;
+	     word = strtok_r(NULL, ",", &save))
+		each(word);
+}
+
+static void load(const char *name)
+{
+	int ret = kmod_load(name, NULL);
+
+	if (!ret || ret == -EEXIST)
+		return;
+	say("row module %s", name);
+	say("fail cannot be loaded: %s", strerror(-ret));
 }
 
 static void write_file(const char *path, const char *text)
@@ -219,7 +232,8 @@ int main(void)
 		die("no proof.nonce= on the kernel command line");
 
 	say("hello %s", nonce);
-	run_all();
+	for_each("guest.modules", load);
+	for_each("guest.run", run);
 	say("run init");
 	check_leaks();
 	check_taint();

@@ -4,22 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-int kmod_load(const char *name, const char *params)
-{
-	char path[64];
-	int fd, ret;
-
-	snprintf(path, sizeof(path), "/bin/%s.ko", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	ret = syscall(SYS_finit_module, fd, params, 0) ? -errno : 0;
-	close(fd);
-	return ret;
-}
 
 static void in_sysfs(const char *name, char *to)
 {
@@ -28,6 +15,45 @@ static void in_sysfs(const char *name, char *to)
 		name++;
 	}
 	*to = '\0';
+}
+
+/* The words NAME.param=value of the kernel command line, without NAME and the dot. */
+static void params_of(const char *name, char *params, size_t size)
+{
+	char text[4096] = "", real[64], *word, *dot, *save = NULL;
+	size_t len = 0;
+	FILE *f = fopen("/proc/cmdline", "re");
+
+	params[0] = '\0';
+	if (!f || !fgets(text, sizeof(text), f))
+		return;
+	fclose(f);
+	for (word = strtok_r(text, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+		dot = strchr(word, '.');
+		if (!dot || dot - word >= (long)sizeof(real))
+			continue;
+		*dot = '\0';
+		in_sysfs(word, real);
+		if (!strcmp(real, name) && len < size)
+			len += snprintf(params + len, size - len, "%s ", dot + 1);
+	}
+}
+
+int kmod_load(const char *name, const char *params)
+{
+	char path[64], real[64], from_cmdline[1024];
+	int fd, ret;
+
+	in_sysfs(name, real);
+	if (!params)
+		params_of(real, from_cmdline, sizeof(from_cmdline));
+	snprintf(path, sizeof(path), "/bin/%s.ko", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ret = syscall(SYS_finit_module, fd, params ? params : from_cmdline, 0) ? -errno : 0;
+	close(fd);
+	return ret;
 }
 
 int kmod_unload(const char *name)

@@ -3,7 +3,11 @@
 #ifndef GUEST_KMOD_H
 #define GUEST_KMOD_H
 
-/* 0 or -errno; @kmod_unload does not wait for users, it gives -EWOULDBLOCK. */
+/*
+ * 0 or -errno. Without @params a module gets those that the kernel command line has
+ * for it (NAME.param=value), as modprobe would pass them. kmod_unload() does not wait
+ * for users, it gives -EWOULDBLOCK.
+ */
 int kmod_load(const char *name, const char *params);
 int kmod_unload(const char *name);
 

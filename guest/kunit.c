@@ -2,14 +2,13 @@
 /*
  * Turns the results of the KUnit suites that ran while the kernel booted into
  * rows. Fails when there is no result at all, or when a suite that the kernel
- * command line names (kunit.need=a,b) has none. kunit.load=NAME loads a module
- * with suites first, if there is one: they may as well be in the kernel.
+ * command line names (kunit.need=a,b) has none. A module with suites is loaded
+ * before, by guest.modules=.
  *
  * A results file is KTAP: the cases of the suite are indented by four blanks,
  * parameters of a case by eight; the line of the suite itself is not indented.
  */
 #include "channel.h"
-#include "kmod.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -137,24 +136,11 @@ static void run_with_faults(void)
 	write_file(path, "1");
 }
 
-static void load_module(void)
-{
-	char name[64];
-	int ret;
-
-	if (!cmdline_get("kunit.load", name, sizeof(name)))
-		return;
-	ret = kmod_load(name, "");
-	if (ret && ret != -ENOENT)
-		row("kunit", name, "fail cannot be loaded: %s", strerror(-ret));
-}
-
 int main(void)
 {
 	struct dirent **list;
 	int n;
 
-	load_module();
 	run_with_faults();
 	n = scandir(RESULTS, &list, NULL, alphasort);
 	for (int i = 0; i < n; i++) {

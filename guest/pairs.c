@@ -140,8 +140,11 @@ static void outcome(int ret)
 			  was_called("vmap") ? "vmap" :
 			  was_called("map") ? "map" :
 			  was_called("attach") ? "attach" : "none";
-	char end[60] = "";
+	char end[60] = "", faults[8];
 
+	/* QEMU's IOMMU has no way past itself, for devices below one switch */
+	if (was_called("p2p") && cmdline_get("pairs.faults", faults, sizeof(faults)))
+		say("fault Read * *");
 	if (ret && was_called("unmap"))
 		snprintf(end, sizeof(end), ", then %s", err(ret));
 	else if (ret)
