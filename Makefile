@@ -2,12 +2,12 @@
 # The front door: `make help`.  Each target sets up what it needs, and is quick
 # when there is nothing to do.  The work is done by tools/.
 
-export KVER LINUX STOCK JOBS CONFIG
+export KVER LINUX STOCK JOBS CONFIG TEST_MINUTES
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test soak bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench suites fuzz fuzz-kernel coverage mutate deb help clean
+.PHONY: run test test-all soak bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench suites fuzz fuzz-kernel coverage mutate deb help clean
 
 run:
 	@tools/run
@@ -15,16 +15,19 @@ run:
 test:
 	@tools/setup fetch && tools/test
 
+test-all:
+	@tools/setup fetch && tools/test --all
+
 soak:
-	@. tools/lib.sh; tools/setup fetch series build run && build_kernel debug && build_kernel kcsan && newer_debian && \
-		build_guest && tools/soak "$$OUT"
+	@. tools/lib.sh; tools/setup fetch series build run test && build_kernel debug && build_kernel kcsan && newer_debian && \
+		python3 tools/areas.py image && tools/soak "$$OUT"
 
 bisect-check:
 	@tools/setup fetch series build run compile && tools/bisect-check
 
 pairs:
-	@. tools/lib.sh; tools/setup fetch series build run && build_kernel live && build_kernel live-stock && \
-		build_guest && tools/pairs --stock "$$OUT"
+	@. tools/lib.sh; tools/setup fetch series build run test && build_kernel debug && build_kernel live && \
+		build_kernel live-stock && python3 tools/areas.py image && tools/pairs --stock "$$OUT"
 
 lint:
 	@tools/setup lint && tools/lint
@@ -42,8 +45,8 @@ kernel-debug kernel-stock:
 	@. tools/lib.sh; build_kernel $(@:kernel-%=%)
 
 bench:
-	@. tools/lib.sh; tools/setup fetch series build run bench && build_kernel bench-stock && build_kernel bench && \
-		build_kernel bench-notrace && build_guest && tools/bench "$$OUT"
+	@. tools/lib.sh; tools/setup fetch series build run bench && build_kernel run && build_kernel bench-stock && \
+		build_kernel bench && build_kernel bench-notrace && build_guest && tools/bench "$$OUT"
 
 suites:
 	@. tools/lib.sh; tools/setup fetch series build run suites && build_kernel live-stock && build_kernel live && \
@@ -70,6 +73,7 @@ clean:
 help:
 	@echo 'make run           fetch, patch and build Linux, boot it, prove it'
 	@echo '     test          the tests, on debug kernels; what is listed below is extra'
+	@echo '     test-all      these, and those that need more kernels: it says how long it takes'
 	@echo '     soak          a million races on two kernels, for SOAK_MINUTES (180) at most'
 	@echo '     bisect-check  each commit on its own: compiles, boots, passes KUnit'
 	@echo '     pairs         exporters against importers, stock against patched'
@@ -89,6 +93,7 @@ help:
 	@echo '     clean         remove build/, downloads included'
 	@echo
 	@echo 'KVER=7.3           version of linux-source: 7.3, 7.2; default is the newest at your mirror'
+	@echo 'TEST_MINUTES=n     test: leave out what could not end within n minutes'
 	@echo 'LINUX=/path        use the commit checked out there instead; it is only read'
 	@echo 'STOCK=1            run and kernel: without the series, to compare'
 	@echo 'CONFIG=/path       deb: configured like this; default is the running kernel'

@@ -103,11 +103,10 @@ class Verdict(unittest.TestCase):
 class Main(unittest.TestCase):
     def run_main(self, found):
         results = iter((found["stock"], found["patched"]))
-        test = mock.Mock(build_selftests=mock.Mock(return_value=[]))
         with contextlib.redirect_stdout(io.StringIO()) as out, \
                 mock.patch.multiple(suites, build_vfio=mock.DEFAULT, image=mock.DEFAULT), \
                 mock.patch.object(suites, "measure", side_effect=lambda *_: next(results)), \
-                mock.patch.object(suites.ours, "load", return_value=test), \
+                mock.patch.multiple(suites.areas, step=mock.DEFAULT, build_selftests=lambda _: []), \
                 mock.patch.object(suites, "read_expected", return_value=(EXPECTED, LEAST)), \
                 mock.patch.object(Path, "write_text"), \
                 mock.patch.object(sys, "argv", ["suites", "build/none"]):

@@ -21,6 +21,7 @@ from unittest import mock
 
 TOP = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TOP / "tools"))
+import areas    # noqa: E402
 import ours     # noqa: E402
 IDENTITY = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org",
             "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@example.org"}
@@ -787,13 +788,12 @@ class Results(unittest.TestCase):
             ours.boot(top, "name", "--kernel", top / "none", "--initrd", top / "none", "--run", "x")
 
     def test_a_pair_that_is_otherwise_is_a_failed_case(self):
-        test = ours.load("test")
         out = "head\na > b, long  map  the same\na > b  map  the same\nend\n"
         done = subprocess.CompletedProcess([], 1, out, "pairs: a > b on patched: none, not map\n")
-        with mock.patch.object(test.subprocess, "run", return_value=done), \
-                mock.patch.object(test, "no_gpu", return_value=""), \
-                mock.patch.object(test, "where"):
-            cases = {case.name: case.result for case in test.area_pairs()}
+        with mock.patch.object(areas.subprocess, "run", return_value=done), \
+                mock.patch.object(areas, "no_gpu", return_value=""), \
+                mock.patch.object(areas, "where"):
+            cases = {case.name: case.result for case in areas.area_pairs()}
         self.assertEqual(cases, {"a > b, long": "pass", "a > b": "fail", "as tests/pairs.txt says": "fail"})
 
 

@@ -187,9 +187,10 @@ build_kernel() {
 	"$TOP/tools/kernel" "$1"
 }
 
-# build_guest [PROGRAM...]: the initramfs; programs that were built elsewhere go in.
+# build_guest [PROGRAM...]: the initramfs (called IMAGE); programs that were built
+# elsewhere go in.
 build_guest() {
 	local log=$RESULTS/guest.log
-	make -s -C "$TOP/guest" OUT="$OUT/guest" LINUX="$TREE" EXTRA="$*" >"$log" 2>&1 ||
+	make -s -C "$TOP/guest" OUT="$OUT/guest" LINUX="$TREE" IMAGE="${IMAGE:-initramfs.cpio}" EXTRA="$*" >"$log" 2>&1 ||
 		die guest "$(grep -m1 -E 'error|Error|guest: ' "$log" || echo 'make failed'): see $(short "$log")"
 }

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the tools share: each other, tables of what is expected, and boots of a VM."""
 
+import glob
 import importlib.machinery
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from fnmatch import fnmatchcase
@@ -94,3 +96,36 @@ def boot(results, name, *argv):
         said = (done.stdout + done.stderr).strip().splitlines() or ["no message"]
         sys.exit(f"{name}: {said[-1]}")
     return json.loads(saved.read_text())
+
+
+# What makes the debug kernel the exporter or importer of everything that QEMU has.
+LIVE = ["virtio-gpu", "vgem", "vivid", "e1000e", "veth", "mbochs"]
+
+
+def image(kernel):
+    """The initramfs for a kernel: the debug kernel's has modules and more programs."""
+    return "test.cpio" if kernel == "kernel-debug" else "initramfs.cpio"
+
+
+def built_modules(kernel):
+    """All that a kernel's build has made; beside a make, whose files come and go."""
+    return sorted(map(Path, glob.glob(f"{glob.escape(str(kernel))}/**/*.ko", recursive=True)))
+
+
+def modules(kernel, wanted):
+    """The kernel command line that has the guest load these, those that they need first;
+    nothing for a kernel that has them built in."""
+    files = {path.stem.replace("-", "_"): path for path in built_modules(kernel)} if wanted else {}
+    order = []
+
+    def add(name):
+        if name in files and files[name].stem not in order:
+            for needed in re.search(rb"\0depends=([\w,-]*)\0", files[name].read_bytes())[1].split(b","):
+                add(needed.decode().replace("-", "_"))
+            order.append(files[name].stem)
+
+    for name in wanted:
+        if files and name.replace("-", "_") not in files:
+            sys.exit(f"{kernel.name}: no module {name}: build it first")
+        add(name.replace("-", "_"))
+    return f"guest.modules={','.join(order)}" if order else ""
