@@ -652,7 +652,7 @@ class Area:
 
 # In the order of what they protect: a budget (TEST_MINUTES) is spent from the top.
 AREAS = {
-    "lint": Area(area_lint, (), "lint"),
+    "lint": Area(area_lint, ("tree",), "lint"),
     "proof": Area(area_proof, ("run", "guest")),
     "kunit": Area(area_kunit, ("image",)),
     "iommufd": Area(area_iommufd, ("image",)),
