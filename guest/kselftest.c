@@ -90,10 +90,25 @@ static char *split(char *text, char separator)
 	return found + 1;
 }
 
-/* The test writes into a pipe; the channel to the host is not for it. */
-static FILE *start(const char *test, const char *only, pid_t *pid)
+#define MOST_ARGS 16
+
+/* "one+two", or "-one-two" for all but these, as arguments of the harness */
+static void add_filters(char **args, char *only)
 {
-	char path[300];
+	char *flag = only && *only == '-' ? "-T" : "-t", *name, *save = NULL;
+	int n = 1;
+
+	for (name = only ? strtok_r(only, "+-", &save) : NULL; name && n + 2 <= MOST_ARGS;
+	     name = strtok_r(NULL, "+-", &save)) {
+		args[n++] = flag;
+		args[n++] = name;
+	}
+}
+
+/* The test writes into a pipe; the channel to the host is not for it. */
+static FILE *start(char *test, char *only, pid_t *pid)
+{
+	char path[300], *args[MOST_ARGS + 1] = { test };
 	int fd[2];
 
 	snprintf(path, sizeof(path), "/bin/%s", test);
@@ -103,8 +118,8 @@ static FILE *start(const char *test, const char *only, pid_t *pid)
 	if (!*pid) {
 		dup2(fd[1], STDOUT_FILENO);
 		dup2(fd[1], STDERR_FILENO);
-		execl(path, test, !only ? NULL : *only == '-' ? "-T" : "-t",
-		      only && *only == '-' ? only + 1 : only, NULL);
+		add_filters(args, only);
+		execv(path, args);
 		_exit(127);
 	}
 	close(fd[1]);
@@ -118,10 +133,10 @@ static bool ended_well(const struct tap *tap, int status)
 				     WEXITSTATUS(status) == KSFT_SKIP);
 }
 
-/* NAME, or NAME:TEST for that test alone, or NAME:-TEST for all but that one */
+/* NAME, or NAME:TEST+TEST for these tests alone, or NAME:-TEST-TEST for all others */
 static void run(char *test)
 {
-	const char *only = split(test, ':');
+	char *only = split(test, ':');
 	struct tap tap = { .test = test, .planned = -1 };
 	char line[LINE_MAX_LEN];
 	pid_t pid = -1;

@@ -531,9 +531,13 @@ HEAP_POOL = ("memmap=48M$384M device_heap_test.pool_base=0x18000000 "
 
 
 def area_heap():
-    """Device heaps; then the kernel's own test, on all heaps that others can import
-    from. The first of the two gives the edu its heap."""
-    yield from kselftest("heap", "device-heap", f"{HEAP_CMA} {HEAP_POOL}")
+    """Device heaps; the same with faults, which DMA-API debugging does not survive, for it
+    allocates as well; then the kernel's own test, on all heaps that others can import from.
+    The first two give the edu its heap."""
+    faults = ("faults", "faults_of_another_device")
+    yield from kselftest("heap", f"device-heap:-{'-'.join(faults)}", f"{HEAP_CMA} {HEAP_POOL}")
+    for case in kselftest("heap-faults", f"device-heap:{'+'.join(faults)}", f"{HEAP_CMA} {HEAP_POOL} dma_debug=off"):
+        yield Case(f"faults: {case.name}", case.result, case.reason, case.seconds)
     yield from kselftest("heap-others", "device-heap:sysfs,dmabuf-heap", HEAP_CMA, ["vgem"])
 
 
