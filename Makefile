@@ -2,12 +2,12 @@
 # The front door: `make help`.  Each target sets up what it needs, and is quick
 # when there is nothing to do.  The work is done by tools/.
 
-export KVER LINUX STOCK JOBS CONFIG TEST_MINUTES
+export KVER LINUX STOCK JOBS CONFIG TEST_MINUTES PHASE
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test test-all soak bisect-check pairs tree kernel kernel-debug kernel-stock series lint bench suites fuzz fuzz-kernel coverage mutate deb help clean
+.PHONY: run test test-all soak bisect-check pairs tree take kernel kernel-debug kernel-stock series lint bench suites fuzz fuzz-kernel coverage mutate deb help clean
 
 run:
 	@tools/run
@@ -36,7 +36,10 @@ tree:
 	@. tools/lib.sh; patched_tree
 
 series: tree
-	@. tools/lib.sh; python3 tools/series.py export "$$TREE" "$$OUT/series"
+	@. tools/lib.sh; python3 tools/series.py export "$$TREE" "$$OUT/series" $${PHASE:+--phase "$$PHASE"}
+
+take:
+	@. tools/lib.sh; tools/setup fetch series; python3 tools/series.py take "$$TREE"
 
 kernel:
 	@. tools/lib.sh; build_kernel $(if $(STOCK),stock,run)
@@ -81,7 +84,8 @@ help:
 	@echo '     kernel        the small kernel of run'
 	@echo '     kernel-debug  the kernel of test'
 	@echo '     kernel-stock  the small kernel without the series'
-	@echo '     series        the patches, ready to mail, in build/KVER/series'
+	@echo '     series        the patches, ready to mail, in build/KVER/series/<phase>'
+	@echo '     take          commits made in the tree, back into series/ and linux/'
 	@echo '     lint          checks that take seconds'
 	@echo '     bench         instructions, stock against patched'
 	@echo '     suites        tests that others wrote, stock against patched'
@@ -95,6 +99,7 @@ help:
 	@echo 'KVER=7.3           version of linux-source: 7.3, 7.2; default is the newest at your mirror'
 	@echo 'TEST_MINUTES=n     test: leave out what could not end within n minutes'
 	@echo 'LINUX=/path        use the commit checked out there instead; it is only read'
+	@echo 'PHASE=1-fixes      series: that phase only'
 	@echo 'STOCK=1            run and kernel: without the series, to compare'
 	@echo 'CONFIG=/path       deb: configured like this; default is the running kernel'
 	@echo 'JOBS=n             compile jobs, one for each CPU by default'

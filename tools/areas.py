@@ -182,8 +182,10 @@ def area_series():
     fresh_tree(tree, copy)
     first = apply(copy)
     yield same("fresh clone gives the tree of make tree", first[1], hashes(tree)[1])
+    shutil.rmtree(patches, ignore_errors=True)
     output([sys.executable, TOP / "tools/series.py", "export", copy, patches], TOP)
-    mails = sorted(patches.glob("[0-9]*.patch"))[1:]
+    phases = sorted(patches.iterdir(), key=lambda path: int(path.name.split("-")[0]))
+    mails = [mail for phase in phases for mail in sorted(phase.glob("*.patch"))[1:]]
     output(["git", "checkout", "-q", "-B", "mapping-types", "base"], copy)
     output(["git", "am", "-q", *mails], copy)
     lint = ours.load("lint")
