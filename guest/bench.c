@@ -5,10 +5,10 @@
  * call and of what undoes it. Calls of the kernel are counted by
  * /dev/dma-buf-bench, those of user space here.
  */
-#include "channel.h"
+#include "lib/channel.h"
 #include "dma-buf-bench.h"
-#include "ram.h"
-#include "vfio.h"
+#include "lib/ram.h"
+#include "lib/vfio.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,11 +7,11 @@
  * Each row is a process of its own; faults.only=text runs those with this text,
  * where + is a space.
  */
-#include "channel.h"
-#include "lab.h"
-#include "ram.h"
-#include "rig.h"
-#include "sweep.h"
+#include "lib/channel.h"
+#include "lib/lab.h"
+#include "lib/ram.h"
+#include "lib/rig.h"
+#include "lib/sweep.h"
 
 #include <errno.h>
 #include <linux/pci_regs.h>

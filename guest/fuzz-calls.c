@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "fuzz-calls.h"
-#include "vfio.h"
+#include "lib/vfio.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,9 +9,9 @@
  * In the guest: fuzz.runs=N (1000) executions after those of /bin/programs.txt,
  * fuzz.seed=N (1); what is worth keeping goes to the host as programs.txt.
  */
-#include "channel.h"
+#include "lib/channel.h"
 #include "fuzz-calls.h"
-#include "vfio.h"
+#include "lib/vfio.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -158,8 +158,8 @@ static bool from_text(struct program *p, const char *text)
 /* ---- printed as C ---- */
 
 asm(".section .rodata\n"
-    "vfio_h: .incbin \"vfio.h\"\n.byte 0\n"
-    "vfio_c: .incbin \"vfio.c\"\n.byte 0\n"
+    "vfio_h: .incbin \"lib/vfio.h\"\n.byte 0\n"
+    "vfio_c: .incbin \"lib/vfio.c\"\n.byte 0\n"
     "calls_h: .incbin \"fuzz-calls.h\"\n.byte 0\n"
     "calls_c: .incbin \"fuzz-calls.c\"\n.byte 0\n"
     ".text");

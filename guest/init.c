@@ -9,8 +9,8 @@
  * A program exits with 0 when it has reported all of its rows, whatever their
  * result. Any other end is a failed row of its own.
  */
-#include "channel.h"
-#include "kmod.h"
+#include "lib/channel.h"
+#include "lib/kmod.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -11,10 +11,10 @@
  */
 #include "../linux/samples/dma-buf/iov-ioctl.h"
 #include "../linux/samples/dma-buf/link-ioctl.h"
-#include "channel.h"
-#include "kmod.h"
-#include "lab.h"
-#include "sweep.h"
+#include "lib/channel.h"
+#include "lib/kmod.h"
+#include "lib/lab.h"
+#include "lib/sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>

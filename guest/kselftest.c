@@ -5,8 +5,8 @@
  * rows. A test that dies before its plan is fulfilled is a failed row.
  * With kselftest.vfio=1 they get an igb on vfio-pci, as VFIO's want it.
  */
-#include "channel.h"
-#include "vfio.h"
+#include "lib/channel.h"
+#include "lib/vfio.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -8,7 +8,7 @@
  * A results file is KTAP: the cases of the suite are indented by four blanks,
  * parameters of a case by eight; the line of the suite itself is not indented.
  */
-#include "channel.h"
+#include "lib/channel.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -4,10 +4,10 @@
  * every importer that there is and compared with what its attach then does;
  * what a module can be taken away from; KUnit, for the next program to report.
  */
-#include "channel.h"
-#include "dmabufs.h"
-#include "kmod.h"
-#include "vfio.h"
+#include "lib/channel.h"
+#include "lib/dmabufs.h"
+#include "lib/kmod.h"
+#include "lib/vfio.h"
 
 #include <errno.h>
 #include <fcntl.h>

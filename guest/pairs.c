@@ -8,9 +8,9 @@
  * vmap, with P2P), and the errno that ended it. What it should be is known to
  * the host, which compares kernels.
  */
-#include "channel.h"
-#include "dmabufs.h"
-#include "vfio.h"
+#include "lib/channel.h"
+#include "lib/dmabufs.h"
+#include "lib/vfio.h"
 
 #include <errno.h>
 #include <stdio.h>

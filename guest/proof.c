@@ -7,9 +7,9 @@
  * whatever state it fails in is gone before the next row. After each row no
  * DMA-buf may exist any more.
  */
-#include "channel.h"
-#include "lab.h"
-#include "ram.h"
+#include "lib/channel.h"
+#include "lib/lab.h"
+#include "lib/ram.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,9 +10,9 @@
  * uses what happens to be there, and no lock of this program gets in the way of a
  * race in the kernel.
  */
-#include "channel.h"
-#include "ram.h"
-#include "rig.h"
+#include "lib/channel.h"
+#include "lib/ram.h"
+#include "lib/rig.h"
 
 #include <errno.h>
 #include <fcntl.h>

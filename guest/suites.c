@@ -5,8 +5,8 @@
  * its own. Their lines become rows. What the rows should be is known to the
  * host, which compares kernels.
  */
-#include "channel.h"
-#include "vfio.h"
+#include "lib/channel.h"
+#include "lib/vfio.h"
 
 #include <fcntl.h>
 #include <signal.h>
