@@ -6,6 +6,7 @@
  */
 #include "lib/channel.h"
 #include "lib/dmabufs.h"
+#include "lib/file.h"
 #include "lib/kmod.h"
 #include "lib/vfio.h"
 
@@ -128,7 +129,7 @@ static void queries(void)
 
 static void trace_attach(void)
 {
-	int ret = put(TRACING "/events/dma_buf/" ATTACH "/enable", "1");
+	int ret = write_file(TRACING "/events/dma_buf/" ATTACH "/enable", "1");
 
 	if (ret)
 		fail("trace events: %s", err(ret));
