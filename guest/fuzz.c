@@ -160,6 +160,7 @@ static bool from_text(struct program *p, const char *text)
 asm(".section .rodata\n"
     "sources:\n"
     ".incbin \"lib/file.h\"\n.incbin \"lib/file.c\"\n"
+    ".incbin \"lib/inject.h\"\n.incbin \"lib/inject.c\"\n"
     ".incbin \"lib/vfio.h\"\n.incbin \"lib/vfio.c\"\n"
     ".incbin \"fuzz-calls.h\"\n.incbin \"fuzz-calls.c\"\n"
     ".byte 0\n"
