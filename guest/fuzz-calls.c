@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* The calls of the fuzzer: each takes whatever words it gets. */
 #include "fuzz-calls.h"
 #include "lib/file.h"
 #include "lib/inject.h"

@@ -970,9 +970,6 @@ static void row_load_race(const void *unused)
 	say("note 60 rounds against %d loads, %d unloads refused", loads, refused);
 }
 
-/* ---- all rows ---- */
-
-/* In a process of its own, whose end gives everything back. */
 /* ---- what lsdmabuf says of two private types that do not meet ---- */
 
 /* As the command of lsdmabuf: the PF knows IOV and SGT, the buffer is LINK */
@@ -1131,6 +1128,9 @@ static void row_iov_faults(const void *arg)
 	both_ways(&fault_pair, 0, TABLE);
 }
 
+/* ---- all rows ---- */
+
+/* In a process of its own, whose end gives everything back. */
 static void row(const char *name, void (*test)(const void *), const void *arg)
 {
 	int status;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Exports and imports DMA-bufs with every driver that has a device in QEMU. */
 #include "dmabufs.h"
 #include "file.h"
 #include "ram.h"

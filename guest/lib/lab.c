@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Has devices move bytes, and compares the BAR with what must be in it. */
 #include "lab.h"
 #include "channel.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Binds the devices of faults and races, and tries whether they still move bytes. */
 #include "rig.h"
 #include "channel.h"
 #include "ram.h"

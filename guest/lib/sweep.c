@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Has one allocation after the other fail, and looks for what that leaves behind. */
 #include "sweep.h"
 #include "inject.h"
 #include "lab.h"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Drives vfio-pci, iommufd and the edu. */
 #include "vfio.h"
 #include "file.h"
 
