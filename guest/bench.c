@@ -3,12 +3,12 @@
  * The rows of the benchmark. Each is a name with a number at its end, which
  * stands on the axis of the curve; its note is two counts of instructions, of the
  * call and of what undoes it. Calls of the kernel are counted by
- * /dev/dma-buf-bench, those of user space here.
+ * /dev/dma-buf-bench (tests/kernel), those of user space here.
  */
-#include "channel.h"
-#include "dma-buf-bench.h"
-#include "ram.h"
-#include "vfio.h"
+#include "../tests/kernel/dma-buf-bench.h"
+#include "lib/channel.h"
+#include "lib/ram.h"
+#include "lib/vfio.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,11 +7,11 @@
  * Each row is a process of its own; faults.only=text runs those with this text,
  * where + is a space.
  */
-#include "channel.h"
-#include "lab.h"
-#include "ram.h"
-#include "rig.h"
-#include "sweep.h"
+#include "lib/channel.h"
+#include "lib/lab.h"
+#include "lib/ram.h"
+#include "lib/rig.h"
+#include "lib/sweep.h"
 
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -43,7 +43,7 @@ static int alloc_ram(const void *heap)
 
 	if (!strcmp(name, "udmabuf"))
 		return udmabuf_alloc(RIG_RAM);
-	return heap_alloc(strcmp(name, "edu") ? name : bench->edu[1], RIG_RAM);
+	return heap_alloc(strcmp(name, "edu") ? name : machine->edu[1], RIG_RAM);
 }
 
 static void close_fd(const void *unused, int fd)
@@ -469,7 +469,7 @@ static void bar_rows(void)
 		for (size_t j = 0; j < ARRAY_SIZE(bar_sweeps); j++)
 			row(&bar_sweeps[j], rig_shapes[i].name, &rig_shapes[i]);
 	of_bar = true;
-	device = bench->edu[1];
+	device = machine->edu[1];
 	for (size_t i = 0; i < RIG_ALL_SHAPES; i++) {
 		char what[60];
 
@@ -507,7 +507,7 @@ static void ram_rows(void)
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
 		const char *heap = pairs[i][0];
 
-		device = strcmp(pairs[i][1], "edu") ? pairs[i][1] : bench->edu[1];
+		device = strcmp(pairs[i][1], "edu") ? pairs[i][1] : machine->edu[1];
 		snprintf(what, sizeof(what), "SGT, %s to %s", heap, pairs[i][1]);
 		if (!i || strcmp(heap, pairs[i - 1][0]))
 			alloc_rows(heap);

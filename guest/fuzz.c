@@ -9,9 +9,9 @@
  * In the guest: fuzz.runs=N (1000) executions after those of /bin/programs.txt,
  * fuzz.seed=N (1); what is worth keeping goes to the host as programs.txt.
  */
-#include "channel.h"
+#include "lib/channel.h"
 #include "fuzz-calls.h"
-#include "vfio.h"
+#include "lib/vfio.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -158,12 +158,14 @@ static bool from_text(struct program *p, const char *text)
 /* ---- printed as C ---- */
 
 asm(".section .rodata\n"
-    "vfio_h: .incbin \"vfio.h\"\n.byte 0\n"
-    "vfio_c: .incbin \"vfio.c\"\n.byte 0\n"
-    "calls_h: .incbin \"fuzz-calls.h\"\n.byte 0\n"
-    "calls_c: .incbin \"fuzz-calls.c\"\n.byte 0\n"
+    "sources:\n"
+    ".incbin \"lib/file.h\"\n.incbin \"lib/file.c\"\n"
+    ".incbin \"lib/inject.h\"\n.incbin \"lib/inject.c\"\n"
+    ".incbin \"lib/vfio.h\"\n.incbin \"lib/vfio.c\"\n"
+    ".incbin \"fuzz-calls.h\"\n.incbin \"fuzz-calls.c\"\n"
+    ".byte 0\n"
     ".text");
-extern const char vfio_h[], vfio_c[], calls_h[], calls_c[];
+extern const char sources[];
 
 static const char *const prelude =
 	"#include <stdarg.h>\n#include <stdlib.h>\n\n"
@@ -172,9 +174,9 @@ static const char *const prelude =
 	"#define RUN(call, ...) printf(\"%s %d\\n\", #call, call((uint64_t[8]){ __VA_ARGS__ }))\n\n";
 
 /* Our own headers are in the text already. */
-static void print_file(const char *text)
+static void print_sources(void)
 {
-	for (; *text; text += strcspn(text, "\n") + 1)
+	for (const char *text = sources; *text; text += strcspn(text, "\n") + 1)
 		if (strncmp(text, "#include \"", 10))
 			printf("%.*s\n", (int)strcspn(text, "\n"), text);
 }
@@ -185,10 +187,7 @@ static void print_as_c(const struct program *p)
 
 	printf("/*\n * gcc -static -isystem HEADERS_OF_THE_KERNEL, and run it as root in the VM.\n"
 	       " * %s\n */\n#define _GNU_SOURCE\n", to_text(p));
-	print_file(vfio_h);
-	print_file(vfio_c);
-	print_file(calls_h);
-	print_file(calls_c);
+	print_sources();
 	printf("\n%sint main(void)\n{\n\tsetbuf(stdout, NULL);\n\tfuzz_setup();\n", prelude);
 	for (int i = 0; i < p->steps; i++) {
 		int n = words_of(&p->step[i], words);

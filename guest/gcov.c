@@ -3,7 +3,7 @@
  * Sends what the kernel has counted of its own files (GCOV) to the host, as the last
  * program of a run. tools/coverage knows what to do with it.
  */
-#include "channel.h"
+#include "lib/channel.h"
 
 #include <ftw.h>
 #include <stdio.h>

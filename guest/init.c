@@ -9,8 +9,9 @@
  * A program exits with 0 when it has reported all of its rows, whatever their
  * result. Any other end is a failed row of its own.
  */
-#include "channel.h"
-#include "kmod.h"
+#include "lib/channel.h"
+#include "lib/file.h"
+#include "lib/kmod.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -152,15 +153,6 @@ static void load(const char *name)
 	say("fail cannot be loaded: %s", strerror(-ret));
 }
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		die(path);
-	close(fd);
-}
-
 /* Counts the reports; the full text goes to the console for the reader. */
 static int print_leaks(char *first, size_t size)
 {
@@ -195,8 +187,8 @@ static void check_leaks(void)
 		return;
 	say("row kmemleak");
 	sleep(6);
-	write_file(KMEMLEAK, "scan");
-	write_file(KMEMLEAK, "scan");
+	if (write_file(KMEMLEAK, "scan") || write_file(KMEMLEAK, "scan"))
+		die(KMEMLEAK);
 	count = print_leaks(first, sizeof(first));
 	if (count)
 		say("fail %d leaks, first: %s", count, first);

@@ -11,10 +11,11 @@
  */
 #include "../linux/samples/dma-buf/iov-ioctl.h"
 #include "../linux/samples/dma-buf/link-ioctl.h"
-#include "channel.h"
-#include "kmod.h"
-#include "lab.h"
-#include "sweep.h"
+#include "lib/channel.h"
+#include "lib/file.h"
+#include "lib/kmod.h"
+#include "lib/lab.h"
+#include "lib/sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,16 +56,6 @@ static void expect(const char *what, long ret, long want)
 
 /* ---- files and modules ---- */
 
-static int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ret;
-}
-
 static int get_int(const char *path)
 {
 	FILE *f = fopen(path, "re");
@@ -102,7 +93,7 @@ static int attr(const char *bdf, const char *name, const char *text)
 	char path[160];
 
 	snprintf(path, sizeof(path), PCI "/devices/%s/%s", bdf, name);
-	return put(path, text);
+	return write_file(path, text);
 }
 
 static bool bound(const char *bdf)
@@ -121,7 +112,7 @@ static void bind(const char *bdf, const char *driver)
 		return;
 	ret = attr(bdf, "driver_override", driver);
 	if (!ret)
-		ret = put(PCI "/drivers_probe", bdf);
+		ret = write_file(PCI "/drivers_probe", bdf);
 	if (ret || !bound(bdf))
 		fail("bind %s to %s: %s", bdf, driver, err(ret));
 }
@@ -175,11 +166,11 @@ static char trace[65536];
 
 static void trace_start(void)
 {
-	int ret = put(TRACING "/events/dma_buf/enable", "1");
+	int ret = write_file(TRACING "/events/dma_buf/enable", "1");
 
 	if (ret)
 		fail("trace events: %s", err(ret));
-	put(TRACING "/trace", "\n");
+	write_file(TRACING "/trace", "\n");
 	close(open(TRACING "/trace", O_WRONLY | O_TRUNC));
 }
 
@@ -344,9 +335,9 @@ static void row_link_foreign(const void *unused)
 	trace_start();
 	dmabuf = link_export(1);
 	link_import(dmabuf);
-	expect("fabric=2", put(FABRIC, "2"), 0);
+	expect("fabric=2", write_file(FABRIC, "2"), 0);
 	expect("another fabric", ctl(fd, LINK_IMPORT, dmabuf), -EOPNOTSUPP);
-	expect("fabric=1", put(FABRIC, "1"), 0);
+	expect("fabric=1", write_file(FABRIC, "1"), 0);
 	expect("no DMA-buf", ctl(fd, LINK_IMPORT, fd), -EINVAL);
 	trace_read();
 	need_event("dma_buf_match:", "offer=LINK request=LINK converter=none verdict=match err=0");
@@ -762,7 +753,7 @@ static int drop_vfs(void)
 
 static int unbind_pf(void)
 {
-	return put(PCI "/drivers/iov-pf/unbind", pf_bdf[0]);
+	return write_file(PCI "/drivers/iov-pf/unbind", pf_bdf[0]);
 }
 
 static void row_no_vfs_in_use(const void *unused)
@@ -828,7 +819,7 @@ static void row_remove(const void *unused)
 	expect("remove", attr(pf_bdf[0], "remove", "1"), 0);
 	need_type(&pair, "");
 	expect("map", ctl(pair.pf, IOV_MAP, 0), -ENODEV);
-	expect("rescan", put(PCI "/rescan", "1"), 0);
+	expect("rescan", write_file(PCI "/rescan", "1"), 0);
 	setup(NULL);
 	own_vf(&pair);
 	both_ways(&pair, 0, TABLE);
@@ -979,9 +970,6 @@ static void row_load_race(const void *unused)
 	say("note 60 rounds against %d loads, %d unloads refused", loads, refused);
 }
 
-/* ---- all rows ---- */
-
-/* In a process of its own, whose end gives everything back. */
 /* ---- what lsdmabuf says of two private types that do not meet ---- */
 
 /* As the command of lsdmabuf: the PF knows IOV and SGT, the buffer is LINK */
@@ -1140,6 +1128,9 @@ static void row_iov_faults(const void *arg)
 	both_ways(&fault_pair, 0, TABLE);
 }
 
+/* ---- all rows ---- */
+
+/* In a process of its own, whose end gives everything back. */
 static void row(const char *name, void (*test)(const void *), const void *arg)
 {
 	int status;

@@ -5,8 +5,9 @@
  * rows. A test that dies before its plan is fulfilled is a failed row.
  * With kselftest.vfio=1 they get an igb on vfio-pci, as VFIO's want it.
  */
-#include "channel.h"
-#include "vfio.h"
+#include "lib/channel.h"
+#include "lib/file.h"
+#include "lib/vfio.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,16 +23,6 @@ struct tap {
 	int planned, seen, failed;
 	char why[256];		/* the first complaint before "not ok" */
 };
-
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		perror(path);
-	if (fd >= 0)
-		close(fd);
-}
 
 static char igb[16];
 
@@ -182,7 +173,9 @@ int main(void)
 		list[0] = '\0';
 	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
 	give_igb();
-	write_file("/proc/sys/vm/nr_hugepages", "96");	/* the largest test maps 128 MiB */
+	/* The largest test maps 128 MiB */
+	if (write_file("/proc/sys/vm/nr_hugepages", "96"))
+		perror("nr_hugepages");
 	for (test = strtok_r(list, ",", &save); test; test = strtok_r(NULL, ",", &save))
 		run(test);
 	return 0;

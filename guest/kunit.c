@@ -8,11 +8,11 @@
  * A results file is KTAP: the cases of the suite are indented by four blanks,
  * parameters of a case by eight; the line of the suite itself is not indented.
  */
-#include "channel.h"
+#include "lib/channel.h"
+#include "lib/file.h"
+#include "lib/inject.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,41 +99,26 @@ static void check_needed(void)
 	}
 }
 
-static void write_file(const char *path, const char *text)
+static void need(const char *what, int ret)
 {
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		row("kunit", path, "fail %s", strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	if (ret)
+		row("kunit", what, "fail %s", strerror(-ret));
 }
 
 /*
  * kunit.faults=SUITE runs that one now, with allocations that fail; kunit.autorun=0
- * must have kept it from running before, or what it skipped stays skipped. The kernel
- * must not print a trace for each, for that is what a fault of its own looks like.
+ * must have kept it from running before, or what it skipped stays skipped.
  */
 static void run_with_faults(void)
 {
-	static const char *const quiet[][2] = {
-		{ "failslab/ignore-gfp-wait", "N" },
-		{ "failslab/verbose", "0" },
-		{ "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/min-order", "0" },
-		{ "fail_page_alloc/verbose", "0" },
-	};
 	char suite[64], path[300];
 
 	if (!cmdline_get("kunit.faults", suite, sizeof(suite)))
 		return;
-	for (size_t i = 0; i < sizeof(quiet) / sizeof(quiet[0]); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", quiet[i][0]);
-		write_file(path, quiet[i][1]);
-	}
-	write_file("/sys/module/dmabuf_kunit/parameters/faults", "1");
+	need("fault injection", inject_setup());
+	need("faults", write_file("/sys/module/dmabuf_kunit/parameters/faults", "1"));
 	snprintf(path, sizeof(path), RESULTS "/%s/run", suite);
-	write_file(path, "1");
+	need(suite, write_file(path, "1"));
 }
 
 int main(void)

@@ -4,10 +4,11 @@
  * every importer that there is and compared with what its attach then does;
  * what a module can be taken away from; KUnit, for the next program to report.
  */
-#include "channel.h"
-#include "dmabufs.h"
-#include "kmod.h"
-#include "vfio.h"
+#include "lib/channel.h"
+#include "lib/dmabufs.h"
+#include "lib/file.h"
+#include "lib/kmod.h"
+#include "lib/vfio.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +129,7 @@ static void queries(void)
 
 static void trace_attach(void)
 {
-	int ret = put(TRACING "/events/dma_buf/" ATTACH "/enable", "1");
+	int ret = write_file(TRACING "/events/dma_buf/" ATTACH "/enable", "1");
 
 	if (ret)
 		fail("trace events: %s", err(ret));

@@ -8,9 +8,10 @@
  * vmap, with P2P), and the errno that ended it. What it should be is known to
  * the host, which compares kernels.
  */
-#include "channel.h"
-#include "dmabufs.h"
-#include "vfio.h"
+#include "lib/channel.h"
+#include "lib/dmabufs.h"
+#include "lib/file.h"
+#include "lib/vfio.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -57,12 +58,12 @@ static void probes_add(void)
 		for (int s = 0; ret && probes[i].symbols[s]; s++) {
 			snprintf(line, sizeof(line), "p:pairs/%s %s",
 				 probes[i].name, probes[i].symbols[s]);
-			ret = put(TRACING "/kprobe_events", line);
+			ret = write_file(TRACING "/kprobe_events", line);
 		}
 		if (ret)
 			fail("kprobe on %s: %s", probes[i].symbols[0], err(ret));
 	}
-	if (put(TRACING "/events/pairs/enable", "1"))
+	if (write_file(TRACING "/events/pairs/enable", "1"))
 		fail("cannot enable the kprobes: %s", err(errno));
 }
 

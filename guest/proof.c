@@ -7,9 +7,9 @@
  * whatever state it fails in is gone before the next row. After each row no
  * DMA-buf may exist any more.
  */
-#include "channel.h"
-#include "lab.h"
-#include "ram.h"
+#include "lib/channel.h"
+#include "lib/lab.h"
+#include "lib/ram.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -428,7 +428,7 @@ static void row_exporter_closed(const struct row *row)
 		       "map after the exporter closed", ENODEV);
 	expect_bufinfo("exporter closed", 1, 1);
 
-	pdev_open(&lab.exporter, bench->exporter[ON_ROOT_BUS], 2, lab.iommufd);
+	pdev_open(&lab.exporter, machine->exporter[ON_ROOT_BUS], 2, lab.iommufd);
 	expect_dead(&lab, &lab.edu[0], &v, "exporter opened again");
 	expect_refused(&lab, fd, shape, all_of(shape),
 		       "map of the old buffer, exporter opened again", ENODEV);
@@ -661,7 +661,7 @@ static void row_bad_export(const struct row *row)
 		refuse_export(&lab, bad[i].what, bad[i].ranges, 2);
 }
 
-/* ---- the bench and the table ---- */
+/* ---- the machine and the table ---- */
 
 static void find_devices(void)
 {
@@ -669,10 +669,10 @@ static void find_devices(void)
 
 	if (pci_find(ID_IVSHMEM, bdf, 8) != EXPORTERS)
 		fail("expected %d ivshmem devices", EXPORTERS);
-	memcpy(bench->exporter, bdf, sizeof(bench->exporter));
+	memcpy(machine->exporter, bdf, sizeof(machine->exporter));
 	if (pci_find(ID_EDU, bdf, 8) != EDUS)
 		fail("expected %d edu devices", EDUS);
-	memcpy(bench->edu, bdf, sizeof(bench->edu));
+	memcpy(machine->edu, bdf, sizeof(machine->edu));
 }
 
 static void bind(const char *bdf)
@@ -690,9 +690,9 @@ static void row_devices(const struct row *row)
 
 	find_devices();
 	for (int i = 0; i < EXPORTERS; i++)
-		bind(bench->exporter[i]);
+		bind(machine->exporter[i]);
 	for (int i = 0; i < EDUS; i++)
-		bind(bench->edu[i]);
+		bind(machine->edu[i]);
 	for (int i = 0; i < EXPORTERS; i++) {
 		lab_open(&lab, i);
 		expect_bytes(&lab, &v, "after the CPU wrote");
@@ -826,11 +826,11 @@ int main(void)
 {
 	make_sixty_four();
 	lab_init();
-	bench = mmap(NULL, sizeof(*bench), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (bench == MAP_FAILED)
+	machine = mmap(NULL, sizeof(*machine), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (machine == MAP_FAILED)
 		return 1;
-	bench->last_fault_ms = -10000;
+	machine->last_fault_ms = -10000;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (wanted(&rows[i]))
 			run_row(&rows[i]);

@@ -10,9 +10,9 @@
  * uses what happens to be there, and no lock of this program gets in the way of a
  * race in the kernel.
  */
-#include "channel.h"
-#include "ram.h"
-#include "rig.h"
+#include "lib/channel.h"
+#include "lib/ram.h"
+#include "lib/rig.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -129,7 +129,7 @@ static int alloc_ram(void)
 	case 2:
 		return publish(heap_alloc("test-heap", RIG_RAM), ram_slot());
 	default:
-		return publish(heap_alloc(bench->edu[1], RIG_RAM), ram_slot());
+		return publish(heap_alloc(machine->edu[1], RIG_RAM), ram_slot());
 	}
 }
 
@@ -189,7 +189,7 @@ static int open_device(void)
 {
 	int which = below(EXPORTERS);
 	struct pdev dev;
-	int ret = pdev_try_open(&dev, bench->exporter[which], 2, iommufd);
+	int ret = pdev_try_open(&dev, machine->exporter[which], 2, iommufd);
 
 	return ret ? ret : publish(dev.fd, DEVICES + which);
 }
@@ -202,7 +202,7 @@ static int close_device(void)
 /* Waits for all that have it open */
 static int rebind_device(void)
 {
-	const char *bdf = bench->exporter[below(EXPORTERS)];
+	const char *bdf = machine->exporter[below(EXPORTERS)];
 	int ret = pci_unbind(bdf);
 
 	return ret ? ret : pci_bind_vfio(bdf);
@@ -275,7 +275,7 @@ static int import_for_edu(int fd, int flags)
 
 	if (pthread_rwlock_tryrdlock(&edu_lock))
 		return -EBUSY;
-	ret = import_for(fd, bench->edu[1], flags);
+	ret = import_for(fd, machine->edu[1], flags);
 	pthread_rwlock_unlock(&edu_lock);
 	return ret;
 }
@@ -326,9 +326,9 @@ static int rebind_edu(void)
 		return -EBUSY;
 	for (int slot = IMPORTERS; slot < IMPORTERS_END; slot++)
 		close_slot(slot);
-	ret = pci_unbind(bench->edu[1]);
+	ret = pci_unbind(machine->edu[1]);
 	if (!ret)
-		ret = pci_bind(bench->edu[1], "device-heap-test");
+		ret = pci_bind(machine->edu[1], "device-heap-test");
 	pthread_rwlock_unlock(&edu_lock);
 	return ret;
 }
@@ -458,9 +458,9 @@ static void start(void)
 	iommufd = iommufd_open();
 	for (int i = 0; i < IOASES; i++)
 		ioas[i] = ioas_new(iommufd);
-	pdev_open(&edu, bench->edu[0], 0, iommufd);
+	pdev_open(&edu, machine->edu[0], 0, iommufd);
 	pdev_attach(&edu, ioas[0]);
-	pdev_open(&dev, bench->exporter[0], 2, iommufd);
+	pdev_open(&dev, machine->exporter[0], 2, iommufd);
 	config = dev.config;
 	pdev_close(&dev);
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)

@@ -5,8 +5,9 @@
  * its own. Their lines become rows. What the rows should be is known to the
  * host, which compares kernels.
  */
-#include "channel.h"
-#include "vfio.h"
+#include "lib/channel.h"
+#include "lib/file.h"
+#include "lib/vfio.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -141,30 +142,30 @@ static void v4l2(const char *name, const char *capture, const char *output)
 
 /* ---- QEMU as a client of vfio and iommufd ---- */
 
-#define COUNTS "/sys/kernel/tracing/kprobe_profile"
-#define EVENTS "/sys/kernel/tracing/kprobe_events"
+#define TRACING "/sys/kernel/tracing"
 
-static void write_file(const char *path, const char *text)
+static void trace(const char *file, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	char path[100];
+	int ret;
 
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		printf("%s: %s: %m\n", path, text);
-	if (fd >= 0)
-		close(fd);
+	snprintf(path, sizeof(path), TRACING "/%s", file);
+	ret = write_file(path, text);
+	if (ret)
+		printf("%s: %s: %s\n", path, text, err(ret));
 }
 
 /* Stock and patched kernels each have one of the two. */
 static void count_maps(void)
 {
-	write_file(EVENTS, "p:suites/map iommufd_ioas_map_file");
-	write_file(EVENTS, "p:suites/export vfio_pci_core_feature_dma_buf");
-	write_file("/sys/kernel/tracing/events/suites/enable", "1");
+	trace("kprobe_events", "p:suites/map iommufd_ioas_map_file");
+	trace("kprobe_events", "p:suites/export vfio_pci_core_feature_dma_buf");
+	trace("events/suites/enable", "1");
 }
 
 static unsigned long hits(const char *event)
 {
-	FILE *f = fopen(COUNTS, "re");
+	FILE *f = fopen(TRACING "/kprobe_profile", "re");
 	char name[64], line[200];
 	unsigned long count, found = 0;
 

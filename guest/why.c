@@ -8,9 +8,9 @@
  * go by why.route=, which is how the GPU reaches the exporter's BAR, if it
  * does. With why.stock=1 it tries a kernel without the series.
  */
-#include "channel.h"
-#include "dmabufs.h"
-#include "vfio.h"
+#include "lib/channel.h"
+#include "lib/dmabufs.h"
+#include "lib/vfio.h"
 
 #include <dirent.h>
 #include <errno.h>

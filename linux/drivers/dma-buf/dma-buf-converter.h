@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * DMA-buf converters: core code that serves a request of one mapping type from
- * an offer of another, and what else the files of the core share.
+ * an offer of another. Also what else the files of the core share.
  * Private to the core.
  */
 #ifndef __DMA_BUF_CONVERTER_H__
@@ -29,9 +29,9 @@ struct dma_buf_converter {
 	 * @offer:
 	 *
 	 * Makes the offer of type @to, with @ops, that stands for the
-	 * exporter's offer @exp of type @from. It is then matched like one that
-	 * the exporter has made, so the rules of @to hold for it. Called
-	 * without the dma-buf reservation lock, and takes nothing.
+	 * exporter's offer @exp of type @from. The core then matches it like an
+	 * offer of the exporter, so the rules of @to apply. Called without the
+	 * dma-buf reservation lock, and takes nothing.
 	 *
 	 * Returns:
 	 *

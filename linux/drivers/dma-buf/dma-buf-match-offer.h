@@ -24,13 +24,13 @@ int dma_buf_match_all_converted(struct dma_buf_match_args *args,
 				const struct dma_buf_mapping_match *exp,
 				size_t exp_len);
 
-/* @type is that of the offer, which the caller has at hand */
 static __always_inline int
 dma_buf_match_pair(struct dma_buf *dmabuf,
 		   const struct dma_buf_mapping_type *type,
 		   const struct dma_buf_mapping_match *exp,
 		   const struct dma_buf_mapping_match *imp)
 {
+	/* The caller has read @type from @exp already */
 	if (type != imp->type) {
 		if (WARN_ON(!imp->type))
 			return -EINVAL;
@@ -45,8 +45,8 @@ dma_buf_match_pair(struct dma_buf *dmabuf,
 }
 
 /*
- * The first request that fits this offer, which has a type. Nobody changes the
- * arguments meanwhile, so what most attaches need of them is read but once.
+ * Find the first request that fits this offer, which has a type. Nobody changes
+ * the arguments meanwhile, so read what most attaches need only once.
  */
 static __always_inline int
 dma_buf_match_offer(struct dma_buf_match_args *args,
@@ -75,7 +75,7 @@ dma_buf_match_offer(struct dma_buf_match_args *args,
 	return -EOPNOTSUPP;
 }
 
-/* What dma_buf_match_mapping() does, for the exporters with one offer */
+/* dma_buf_match_mapping() for exporters with a single offer */
 static __always_inline int
 dma_buf_match_single(struct dma_buf_match_args *args,
 		     const struct dma_buf_mapping_match *exp)

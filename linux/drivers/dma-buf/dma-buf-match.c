@@ -4,9 +4,9 @@
  * request.
  *
  * Matching runs before the exporter's attach callback and takes nothing, so
- * that a failing attach has nothing to undo. It also runs without the
- * reservation lock, because the type of exporter that needs P2P has to walk the
- * PCI hierarchy.
+ * there is nothing to undo if no pair fits. Only a match makes the attach take
+ * a reference, to the module of the type. Matching runs without the reservation
+ * lock, because a type may have to walk the PCI hierarchy.
  */
 #include <linux/dma-buf.h>
 #include <linux/device.h>
@@ -22,11 +22,11 @@
 #define CREATE_TRACE_POINTS
 #include <trace/events/dma_buf_mapping.h>
 
-/* Modules with a mapping type of their own map and unmap by themselves */
+/* Modules with their own mapping type trace their maps and unmaps */
 EXPORT_TRACEPOINT_SYMBOL_GPL(dma_buf_map);
 EXPORT_TRACEPOINT_SYMBOL_GPL(dma_buf_unmap);
 
-/* Each is a file of its own */
+/* Each has its own file */
 static const struct dma_buf_converter *const dma_buf_converters[] = {
 	NULL
 };
@@ -36,7 +36,7 @@ const struct dma_buf_converter *dma_buf_test_converter;
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_test_converter, "dmabuf_kunit");
 #endif
 
-/* The rows of the table, then the one of the tests, then NULL */
+/* The rows of the table, then the tests' converter, then NULL */
 static const struct dma_buf_converter *dma_buf_converter_at(size_t i)
 {
 	const size_t end = ARRAY_SIZE(dma_buf_converters) - 1;
@@ -61,7 +61,7 @@ dma_buf_converter_by_ops(const struct dma_buf_mapping_exp_ops *ops)
 	return NULL;
 }
 
-/* For people: the converter that has made the offer of a match, if it is one */
+/* For display: the converter that made the offer of a match, or "none" */
 const char *dma_buf_converter_name(const struct dma_buf_mapping_match *match)
 {
 	const struct dma_buf_converter *converter = NULL;
@@ -83,7 +83,7 @@ int dma_buf_converters_show(struct seq_file *s, void *unused)
 	return 0;
 }
 
-/* For people: the type of a match, which there is none of if an attach failed */
+/* For display: the name of the matched type, or "none" if the attach failed */
 const char *dma_buf_match_type_name(const struct dma_buf_mapping_match *match)
 {
 	return match->type ? match->type->name : "none";
@@ -97,7 +97,7 @@ dma_buf_match_device(const struct dma_buf_mapping_match *match)
 	return match->type->device(match);
 }
 
-/* For people: the device that an offer or a request is about */
+/* For display: the device of an offer or a request, or "none" */
 const char *
 dma_buf_match_device_name(const struct dma_buf_mapping_match *match)
 {
@@ -107,8 +107,8 @@ dma_buf_match_device_name(const struct dma_buf_mapping_match *match)
 }
 
 /*
- * For people: who imports. Without a device that is the function by which the
- * importer is told to unmap.
+ * For display: the importer. Without a device, name the function that tells the
+ * importer to unmap.
  */
 void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name)
 {
@@ -131,9 +131,9 @@ void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name)
  * @imp:	[in]	the request
  * @why:	[in]	the reason as one word, such as "foreign-link"
  *
- * For &dma_buf_mapping_type.match, which is the only one to know the reason. It
- * ends up in the trace event dma_buf_match; a callback that returns a bare
- * -EOPNOTSUPP leaves the pair out of the trace.
+ * For &dma_buf_mapping_type.match, as only that callback knows the reason. The
+ * reason ends up in the trace event dma_buf_match; if a callback returns a bare
+ * -EOPNOTSUPP, the trace lacks the pair.
  *
  * Context: As &dma_buf_mapping_type.match.
  *
@@ -155,8 +155,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_match_refuse, "DMA_BUF");
  * @why:	[in]	the reason as one word, such as "revoked"
  * @err:	[in]	the error code
  *
- * For exporters, in &dma_buf_ops.attach and where they map. The reason ends up
- * in the trace event dma_buf_refuse.
+ * For exporters, in &dma_buf_ops.attach and in map callbacks. The reason ends
+ * up in the trace event dma_buf_refuse.
  *
  * Context: Any.
  *
@@ -171,8 +171,8 @@ int dma_buf_attach_refuse(const struct dma_buf_attachment *attach,
 EXPORT_SYMBOL_NS_GPL(dma_buf_attach_refuse, "DMA_BUF");
 
 /*
- * Out of line like all of its kind, so that events that are off cost a nop and
- * no registers.
+ * Out of line like all functions of its kind: disabled events cost a nop and no
+ * registers.
  */
 noinline void dma_buf_trace_verdict(const struct dma_buf *dmabuf,
 				    const struct dma_buf_mapping_match *exp,
@@ -182,7 +182,7 @@ noinline void dma_buf_trace_verdict(const struct dma_buf *dmabuf,
 	trace_dma_buf_match(dmabuf, exp, imp, verdict, err);
 }
 
-/* The search ends with this pair. A verdict that is no errno is no match */
+/* The search ends with this pair. A positive verdict is not a match */
 noinline int dma_buf_stop_match(struct dma_buf_match_args *args,
 				const struct dma_buf_mapping_match *exp,
 				const struct dma_buf_mapping_match *imp,
@@ -194,7 +194,7 @@ noinline int dma_buf_stop_match(struct dma_buf_match_args *args,
 	return err;
 }
 
-/* Of offers that dma_buf_export() has not seen */
+/* For offers that dma_buf_export() has not checked */
 static __always_inline int
 dma_buf_try_offer(struct dma_buf_match_args *args,
 		  const struct dma_buf_mapping_match *exp)
@@ -204,7 +204,7 @@ dma_buf_try_offer(struct dma_buf_match_args *args,
 	return dma_buf_match_offer(args, exp);
 }
 
-/* The first converter that makes an offer of it which fits */
+/* Find the first converter whose offer fits */
 static int dma_buf_match_converted(struct dma_buf_match_args *args,
 				   const struct dma_buf_mapping_match *exp)
 {
@@ -254,13 +254,13 @@ dma_buf_match_all_converted(struct dma_buf_match_args *args,
  * Called by exporters from their &dma_buf_ops.match_mapping callback. Tries
  * every request of the importer against the first offer, then against the
  * second, and so on, and records the first pair that fits in
- * &dma_buf_attachment.map_type. If none does, converters are tried in the same
+ * &dma_buf_attachment.map_type. If none does, it tries converters in the same
  * order.
  *
  * Context: May sleep. The dma-buf reservation lock must not be held.
  *
  * Return: 0 on success, -EOPNOTSUPP if no pair fits, or the error code with
- * which a mapping type's match callback has stopped the search.
+ * which a mapping type's match callback stopped the search.
  */
 int dma_buf_match_mapping(struct dma_buf_match_args *args,
 			  const struct dma_buf_mapping_match *exp,

@@ -4,9 +4,9 @@
  * that have no page tables of their own, from the physical address list of an
  * exporter that offers nothing else.
  *
- * MMIO goes by the P2P rules of the SGT type, for the device that the exporter
- * named in its offer. RAM is mapped as RAM. An offer that says neither is not
- * converted: nobody knows how a device gets there.
+ * MMIO follows the P2P rules of the SGT type, for the device that the exporter
+ * names in its offer. RAM is mapped as RAM. An offer that says neither cannot
+ * be converted: nobody knows how a device reaches the memory.
  */
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-mapping.h>
@@ -19,8 +19,8 @@
 #define MAX_PIECE ALIGN_DOWN(UINT_MAX, PAGE_SIZE)
 
 /*
- * What the importer gets, and what has to be given back for it. Its scatterlist
- * is the one of @mapped.
+ * What the importer gets, and what an unmap gives back. The scatterlist is that
+ * of @mapped.
  */
 struct pal_sgt {
 	struct sg_table sgt;
@@ -35,7 +35,7 @@ pal_sgt_exporter(const struct dma_buf_attachment *attach)
 			    const struct dma_buf_mapping_pal_exp_ops, ops);
 }
 
-/* 0 if there are more than a scatterlist can have */
+/* 0 if there are more than fit into a scatterlist */
 static unsigned int ram_pieces(const struct dma_buf_phys_list *list)
 {
 	unsigned int count = 0;
@@ -114,7 +114,7 @@ static struct sg_table *list_map(struct dma_buf_attachment *attach,
 	if (list->memory == DMA_BUF_PHYS_RAM)
 		return ram_map(dma_buf_sgt_dma_device(attach), list, dir);
 
-	/* The match has asked for P2P only if the exporter offered it */
+	/* pal_sgt_offer() requires P2P for all MMIO */
 	if (WARN_ON(!dma_buf_sgt_p2p_allowed(attach)))
 		return ERR_PTR(-EINVAL);
 	return dma_buf_phys_vec_to_sgt(attach, list->provider, list->phys,

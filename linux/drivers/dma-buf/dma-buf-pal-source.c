@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DMA-buf: what an exporter of physical addresses needs beside them.
+ * DMA-buf: what an exporter of physical addresses needs beside the list.
  *
  * Memory that its owner may take back has a state (revoked or not), a count of
- * the mappings that are left, and somebody who waits for that count. This keeps
- * the three together, so that no exporter has to get their order right again.
+ * the remaining mappings, and somebody who waits for that count. This file has
+ * all three, so that no exporter has to get their order right again.
  */
 #include <linux/dma-buf-pal.h>
 #include <linux/dma-resv.h>
@@ -33,8 +33,8 @@ static void dma_buf_pal_source_arm(struct dma_buf_pal_source *source)
  * @source: embedded in the exporter's structure, zeroed
  * @list: sealed list of the memory; belongs to @source from now on
  *
- * If the memory is MMIO of a PCI device, a reference to the device is kept for
- * as long as the source exists: matching walks the PCI hierarchy without locks.
+ * If the memory is MMIO of a PCI device, the source holds a reference to that
+ * device while it exists: matching walks the PCI hierarchy without locks.
  *
  * Context: Any.
  */
@@ -53,7 +53,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_init, "DMA_BUF");
  * dma_buf_pal_source_destroy - undo dma_buf_pal_source_init()
  * @source: source that no buffer uses any more
  *
- * Called in &dma_buf_ops.release, or when the export failed. Frees the list.
+ * Call this in &dma_buf_ops.release, or if the export failed. Frees the list.
  *
  * Context: May sleep.
  */
@@ -68,8 +68,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_destroy, "DMA_BUF");
  * dma_buf_pal_source_get - count a mapping of the memory
  * @attach: attachment that maps
  *
- * For exporters that offer a mapping type of their own beside PAL: the first
- * thing that its map does, so that dma_buf_pal_source_revoke() waits for it.
+ * For exporters that offer their own mapping type beside PAL. Its map function
+ * calls this first, so that dma_buf_pal_source_revoke() waits for the mapping.
  *
  * Context: The dma-buf reservation lock must be held.
  *
@@ -94,7 +94,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_get, "DMA_BUF");
  * dma_buf_pal_source_put - undo dma_buf_pal_source_get()
  * @attach: attachment that unmaps
  *
- * The last thing that an unmap does.
+ * An unmap function calls this last.
  *
  * Context: The dma-buf reservation lock must be held.
  */
@@ -129,7 +129,7 @@ static const struct dma_buf_mapping_pal_exp_ops dma_buf_pal_source_ops = {
 };
 
 /**
- * dma_buf_pal_source_match - offer PAL, and through converters what follows
+ * dma_buf_pal_source_match - offer PAL, and what converters make of it
  * @args: the attach
  *
  * For use as &dma_buf_ops.match_mapping.
@@ -152,7 +152,7 @@ int dma_buf_pal_source_match(struct dma_buf_match_args *args)
 EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_match, "DMA_BUF");
 
 /**
- * dma_buf_pal_source_attach - let only importers in that can be revoked
+ * dma_buf_pal_source_attach - admit only importers that can be revoked
  * @dmabuf: the buffer
  * @attach: the new attachment
  *
@@ -161,7 +161,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_match, "DMA_BUF");
  * Context: May sleep. Takes the dma-buf reservation lock.
  *
  * Return: 0, -ENODEV if the memory is revoked, -EOPNOTSUPP if the importer
- * cannot give it back when it is asked to.
+ * cannot give it back on request.
  */
 int dma_buf_pal_source_attach(struct dma_buf *dmabuf,
 			      struct dma_buf_attachment *attach)
@@ -182,7 +182,7 @@ int dma_buf_pal_source_attach(struct dma_buf *dmabuf,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_attach, "DMA_BUF");
 
-/* Importers unmap, or get to know that they may map again */
+/* Tell importers to unmap, or that they may map again */
 static void dma_buf_pal_source_invalidate(struct dma_buf *dmabuf)
 {
 	dma_resv_assert_held(dmabuf->resv);
@@ -198,7 +198,7 @@ static void dma_buf_pal_source_invalidate(struct dma_buf *dmabuf)
  *
  * Tells all importers, and returns when no mapping is left: nobody touches the
  * memory then, and nobody can map it before dma_buf_pal_source_restore(). Does
- * nothing more if it is revoked already. The exporter serialises its calls.
+ * nothing if the memory is revoked already. The exporter serialises its calls.
  *
  * Context: May sleep. Takes the dma-buf reservation lock.
  */

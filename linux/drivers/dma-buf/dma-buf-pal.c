@@ -3,11 +3,11 @@
  * DMA-buf mapping type PAL: the buffer as a list of physical addresses.
  *
  * The list belongs to the exporter and never changes, so a mapping is a pointer
- * to it: nothing is allocated, copied or checked per mapping. All checks are
- * made once, by dma_buf_phys_list_seal(), before the buffer is exported.
+ * to it, and allocates, copies and checks nothing. dma_buf_phys_list_seal()
+ * makes all checks once, before the exporter exports the buffer.
  *
- * A physical address lets its holder reach the memory past every IOMMU and
- * after every revoke, so only importers that are known to unmap when they are
+ * Whoever holds a physical address reaches the memory past every IOMMU and
+ * after every revoke. So only importers that are known to unmap when they are
  * told to may map: dma_buf_pal_map_phys() is exported to them by name.
  */
 #include <linux/dma-buf-pal.h>
@@ -50,8 +50,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_pal_type, "DMA_BUF");
  *
  * Context: May sleep.
  *
- * Return: The list, with all ranges empty, or NULL without memory. Free it with
- * dma_buf_phys_list_free().
+ * Return: The list, with all ranges empty, or NULL if out of memory. Free it
+ * with dma_buf_phys_list_free().
  */
 struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count)
 {
@@ -60,7 +60,7 @@ struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count)
 
 	/*
 	 * kmalloc() would round a long list up to the next power of two. User
-	 * space chooses the count: no trace on the console when it is too long.
+	 * space chooses the count: print no trace if the list is too long.
 	 */
 	list = size > PAGE_SIZE ?
 	       __vmalloc(size, GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN) :
@@ -97,7 +97,10 @@ void dma_buf_phys_list_free(struct dma_buf_phys_list *list)
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_free, "DMA_BUF");
 
-/* Where it ends is an address too: dma_buf_phys_iter_next() looks who is there */
+/*
+ * The end must not overflow either: dma_buf_phys_iter_next() compares it with
+ * the start of the next range.
+ */
 static bool dma_buf_phys_range_valid(const struct phys_vec *range)
 {
 	phys_addr_t end;
@@ -115,14 +118,13 @@ static bool dma_buf_phys_range_valid(const struct phys_vec *range)
  * @provider: for MMIO of a PCI device, where it sits in the PCI hierarchy; NULL
  *	if unknown, and for RAM
  *
- * The list must not be changed after this succeeded. Importers rely on what is
- * checked here and do not check again.
+ * Nobody may change the list after this succeeded. Importers rely on these
+ * checks and do not repeat them.
  *
  * Context: Any. The caller owns the list.
  *
- * Return: 0 on success. -EINVAL if there is no range, one of them is empty, not
- * page aligned or ends where all memory does, or together they are not @size
- * bytes.
+ * Return: 0 on success. -EINVAL if there is no range, if one is empty, not page
+ * aligned or its end overflows, or if together they are not @size bytes.
  */
 int dma_buf_phys_list_seal(struct dma_buf_phys_list *list, size_t size,
 			   enum dma_buf_phys_memory memory,
@@ -207,7 +209,7 @@ int dma_buf_phys_list_seek(const struct dma_buf_phys_list *list, size_t offset,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_seek, "DMA_BUF");
 
-/* With the ops of the exporter, whatever the type of the attachment is */
+/* Map with the exporter's ops, whatever the type of the attachment */
 struct dma_buf_phys_list *
 __dma_buf_pal_map(struct dma_buf_attachment *attach,
 		  const struct dma_buf_mapping_pal_exp_ops *ops)
@@ -226,7 +228,7 @@ __dma_buf_pal_map(struct dma_buf_attachment *attach,
 	return list;
 }
 
-/* A call in the last place has no registers to save; this one and the next */
+/* Tail calls, this one and the next: the callers save no registers */
 static noinline struct dma_buf_phys_list *
 dma_buf_pal_map_traced(struct dma_buf_attachment *attach,
 		       const struct dma_buf_mapping_pal_exp_ops *ops)
@@ -252,10 +254,10 @@ dma_buf_pal_unmap_traced(struct dma_buf_attachment *attach,
  * @attach:	[in]	attachment of the PAL type
  *
  * Takes constant time and allocates nothing. The list belongs to the exporter:
- * it must not be written to, and must be given back with
- * dma_buf_pal_unmap_phys() at the latest when
- * &dma_buf_attach_ops.invalidate_mappings asks for it; nobody may use an address
- * from it after that.
+ * the importer must not write to it, and must give it back with
+ * dma_buf_pal_unmap_phys(), at the latest when
+ * &dma_buf_attach_ops.invalidate_mappings asks for it. Nobody may use an
+ * address from it after that.
  *
  * Context: The dma-buf reservation lock must be held.
  *
@@ -287,8 +289,8 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_map_phys, PAL_IMPORTERS);
  * @attach:	[in]	attachment of the PAL type
  * @list:	[in]	what dma_buf_pal_map_phys() returned
  *
- * The exporter may let the memory go as soon as this has been called: the
- * importer must have stopped all access to it before.
+ * The importer must have stopped all access before it calls this: from then on
+ * the exporter may let go of the memory.
  *
  * Context: The dma-buf reservation lock must be held.
  */

@@ -2,9 +2,9 @@
 /*
  * DMA-buf mapping type SGT: the buffer as a scatterlist of DMA addresses.
  *
- * A *static* importer has no importer ops. It cannot be told that the buffer
- * moves, so the buffer is pinned for as long as it is mapped, and all kernel
- * work on it is waited for before the importer gets the scatterlist.
+ * A *static* importer has no importer ops. Nobody can tell it that the buffer
+ * moves, so the core pins the buffer while it is mapped, and waits for all
+ * kernel work on it before the importer gets the scatterlist.
  */
 #include <linux/dma-buf-sgt.h>
 #include <linux/dma-resv.h>
@@ -23,10 +23,10 @@
 /*
  * Why an importer does not get MMIO of @provider, NULL if it does.
  *
- * pci_p2pdma_distance() also looks at the parents of a client that is no PCI
- * device, pci_p2pdma_map_type() does not. Ask for what both agree on, or the
- * attach promises what the map then refuses. Two PCI devices have one obstacle
- * between them: a host bridge that is not known to forward what they say.
+ * pci_p2pdma_distance() also looks at the parents of a client that is not a PCI
+ * device, pci_p2pdma_map_type() does not. Require what both accept, or the
+ * attach promises what the map then refuses. Between two PCI devices, only one
+ * obstacle is left: a host bridge that is not known to forward P2P.
  */
 static const char *
 dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
@@ -43,7 +43,7 @@ dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
 	return NULL;
 }
 
-/* Out of line, for memory that every importer reaches is what is usual */
+/* Out of line: most exporters do not require P2P */
 static noinline int
 dma_buf_sgt_match_p2p(struct dma_buf *dmabuf,
 		      const struct dma_buf_mapping_match *exp,
@@ -91,7 +91,10 @@ static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,
 		imp->sgt_data.importer_accepts_p2p;
 }
 
-/* An offer knows the one, a request the other, a match both: the importer */
+/*
+ * An offer has the provider, a request the importer. A match has both: return
+ * the importer.
+ */
 static struct device *
 dma_buf_sgt_device(const struct dma_buf_mapping_match *match)
 {
@@ -102,7 +105,7 @@ dma_buf_sgt_device(const struct dma_buf_mapping_match *match)
 	return provider ? &provider->dev : NULL;
 }
 
-/* For people: how the last mapping went */
+/* For display: the route of the last mapping */
 static const char *
 dma_buf_sgt_route_name(const struct dma_buf_attachment *attach)
 {
@@ -147,8 +150,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_sgt_type, "DMA_BUF");
  * @importer_ops:	[in]	importer operations, NULL for a static importer
  * @importer_priv:	[in]	importer private pointer for the attachment
  *
- * Requests the SGT type, with P2P if &dma_buf_attach_ops.allow_peer2peer says
- * so. The attachment must be given back with dma_buf_detach().
+ * Requests the SGT type, with P2P if &dma_buf_attach_ops.allow_peer2peer is
+ * set. The importer must end the attachment with dma_buf_detach().
  *
  * Context: May sleep. The dma-buf reservation lock must not be held.
  *
@@ -177,7 +180,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_dynamic_attach, "DMA_BUF");
  * @dev:	[in]	device whose DMA API maps the buffer
  *
  * Requests the SGT type without P2P. The buffer stays pinned while it is
- * mapped. The attachment must be given back with dma_buf_detach().
+ * mapped. The importer must end the attachment with dma_buf_detach().
  *
  * Context: May sleep. The dma-buf reservation lock must not be held.
  *
@@ -198,8 +201,8 @@ struct dma_buf_sgt_wrapper {
 };
 
 /*
- * Give the importer a copy that has DMA addresses only, so that one which looks
- * at the struct pages of the buffer is found out.
+ * Give the importer a copy that only has DMA addresses, to find importers that
+ * look at the struct pages of the buffer.
  */
 static struct sg_table *dma_buf_sgt_wrap(struct sg_table *original)
 {
@@ -356,7 +359,7 @@ dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 	return sgt;
 }
 
-/* Inline in the two that follow, since importers map all the time */
+/* Inline in the next two functions: importers map all the time */
 static __always_inline struct sg_table *
 dma_buf_sgt_map_locked(struct dma_buf_attachment *attach,
 		       enum dma_data_direction dir)
@@ -383,9 +386,9 @@ dma_buf_sgt_map_locked(struct dma_buf_attachment *attach,
  * @attach:	[in]	attachment of the SGT type
  * @dir:	[in]	direction of the DMA transfers
  *
- * The mapping must be given back with dma_buf_sgt_unmap_attachment(). The
- * backing storage of a static importer is pinned until then, so importers
- * should not keep a mapping for longer than they need it.
+ * The importer must undo this with dma_buf_sgt_unmap_attachment(). For a static
+ * importer the backing storage is pinned until then, so importers should not
+ * keep a mapping for longer than they need it.
  *
  * Dynamic importers must wait for the exclusive fence of &dma_buf.resv before
  * they use the addresses.
@@ -395,7 +398,7 @@ dma_buf_sgt_map_locked(struct dma_buf_attachment *attach,
  * Return: The scatterlist; only its DMA addresses and lengths are valid, and
  * they are page aligned. An error code wrapped into a pointer on failure:
  * -EINVAL for an attachment of another type, -EINTR if a signal came, else what
- * the exporter says.
+ * the exporter returns.
  */
 struct sg_table *dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
 					    enum dma_data_direction dir)
@@ -446,7 +449,7 @@ dma_buf_sgt_unmap(struct dma_buf_attachment *attach,
 	dma_buf_sgt_unpin(attach);
 }
 
-/* A call in the last place has no registers to save */
+/* A tail call: the caller saves no registers */
 static noinline void
 dma_buf_sgt_unmap_traced(struct dma_buf_attachment *attach,
 			 const struct dma_buf_mapping_sgt_exp_ops *ops,

@@ -15,13 +15,13 @@
 
 #define PAGES	3
 
-/* ---- RAM that is lent, as PAL and nothing else ---- */
+/* ---- RAM, lent as PAL and nothing else ---- */
 
 struct lender {
 	struct dma_buf_pal_source source;
 	struct dma_buf *dmabuf;
 	struct page *pages[PAGES];
-	/* An offer that stands before PAL, if it has a type */
+	/* An offer to make before PAL, if it has a type */
 	struct dma_buf_mapping_match first;
 	int invalidated;
 	struct sg_table *sgt;
@@ -178,7 +178,7 @@ static void test_convert_ram(struct kunit *test)
 	dma_buf_detach(lender->dmabuf, attach);
 }
 
-/* MMIO of nobody knows whom has no way to a device */
+/* MMIO of an unknown device has no route to another one */
 static void test_convert_mmio(struct kunit *test)
 {
 	struct lender *lender = lender_new(test, DMA_BUF_PHYS_MMIO);
@@ -212,13 +212,13 @@ static int lender_match_both(struct dma_buf_match_args *args)
 	struct dma_buf_mapping_match offers[2] = { };
 	struct lender *lender = lender_of(args->dmabuf);
 
-	/* The one that can be converted first, with the better rank */
+	/* The offer that can be converted comes first, with the better rank */
 	offers[0] = lender->first;
 	offers[1] = DMA_BUF_EMAPPING_SGT(&direct_ops);
 	return dma_buf_match_mapping(args, offers, 2);
 }
 
-/* A pair that fits as it is wins over any conversion, whatever its rank */
+/* A direct pair wins over any conversion, whatever its rank */
 static void test_direct_wins(struct kunit *test)
 {
 	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
@@ -318,7 +318,7 @@ static void test_source_revoke(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(borrow_map(attach)));
 	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(borrow(lender, dev)));
 
-	/* Twice is once */
+	/* Twice is the same as once */
 	dma_buf_pal_source_revoke(lender->dmabuf);
 	KUNIT_EXPECT_EQ(test, 1, lender->invalidated);
 
@@ -331,7 +331,7 @@ static void test_source_revoke(struct kunit *test)
 	dma_buf_detach(lender->dmabuf, attach);
 }
 
-/* Who cannot give it back does not get it */
+/* An importer that cannot give the memory back does not get it */
 static void test_source_not_revocable(struct kunit *test)
 {
 	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);

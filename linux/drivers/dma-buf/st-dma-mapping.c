@@ -2,8 +2,8 @@
 /*
  * KUnit tests for DMA-buf mapping types: the matching, SGT and PAL.
  *
- * What must be refused with a WARN is checked for exactly that many of them;
- * KUnit keeps them off the console.
+ * Where a refusal must WARN, the tests count the warnings; KUnit keeps them off
+ * the console.
  */
 #include <kunit/test.h>
 #include <linux/dma-buf-mapping.h>
@@ -27,11 +27,11 @@ MODULE_IMPORT_NS("DMA_BUF");
 		}							\
 	} while (0)
 
-/* An attachment is kept, and its size is paid, for every importer */
+/* Every importer keeps an attachment, and pays for its size */
 static_assert(sizeof(struct dma_buf_attachment) -
 	      2 * sizeof(void *) * (sizeof(void *) == 8) <= 96);
 
-/* ---- An exporter that counts what is asked of it ---- */
+/* ---- An exporter that counts how it is called ---- */
 
 struct fake {
 	struct dma_buf_ops ops;
@@ -183,7 +183,7 @@ static const struct dma_buf_mapping_match pal_offer =
 
 static void fake_put(void *dmabuf)
 {
-	/* Not by the workqueue: the test's memory goes next */
+	/* Not from a workqueue: the test's memory goes next */
 	__fput_sync(((struct dma_buf *)dmabuf)->file);
 }
 
@@ -306,7 +306,7 @@ static const struct dma_buf_mapping_type table_types[NTYPES] = {
 /* A converter from A to B, which keeps the payload and so the verdicts */
 static const struct {
 	struct dma_buf_mapping_exp_ops ops;
-	int size;	/* or the two might have one address */
+	int size;	/* or the two might share an address */
 } table_ops = { .size = 1 }, table_converted_ops = { .size = 2 };
 
 static int table_convert(const struct dma_buf_mapping_match *exp,
@@ -349,7 +349,7 @@ struct pick {
 	int calls;
 };
 
-/* The rule, once more. A converted round has the converter's offers alone */
+/* The rule, once more. A converted round only has the converter's offers */
 static int model_round(const struct dma_buf_mapping_match *exp, size_t nexp,
 		       const struct dma_buf_mapping_match *imp, size_t nimp,
 		       struct pick *pick)
@@ -513,7 +513,7 @@ static void test_match_bad_arguments(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fake->attaches);
 }
 
-/* What match_mapping() returns is not believed blindly */
+/* The core does not trust what match_mapping() returns */
 static void test_match_bad_exporter(struct kunit *test)
 {
 	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
@@ -529,7 +529,7 @@ static void test_match_bad_exporter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fake->attaches);
 }
 
-/* The match, and attach after it, see all that the importer said */
+/* The match, and attach after it, see everything that the importer passed */
 static void test_attach_complete(struct kunit *test)
 {
 	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
@@ -573,7 +573,7 @@ static void test_attach_fails(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, list_empty(&fake->dmabuf->attachments));
 }
 
-/* The module of a type is held by attachments, and by nothing that failed */
+/* Attachments hold the module of a type, and failed attaches do not */
 static void test_attach_owner(struct kunit *test)
 {
 #ifdef CONFIG_MODULE_UNLOAD
@@ -624,7 +624,7 @@ static void test_detach_bad_arguments(struct kunit *test)
 	EXPECT_WARNS(test, 1, 0, (dma_buf_detach(fake->dmabuf, NULL), 0));
 	EXPECT_WARNS(test, 1, 0, (dma_buf_detach(NULL, attach), 0));
 	EXPECT_WARNS(test, 1, 0, (dma_buf_detach(other->dmabuf, attach), 0));
-	/* Memory that is zero again */
+	/* Memory that was cleared */
 	EXPECT_WARNS(test, 1, 0,
 		     (dma_buf_detach(NULL, &(struct dma_buf_attachment){}), 0));
 	KUNIT_EXPECT_EQ(test, 0, fake->detaches + other->detaches);
@@ -632,7 +632,7 @@ static void test_detach_bad_arguments(struct kunit *test)
 	dma_buf_detach(fake->dmabuf, attach);
 }
 
-/* A private type: its words arrive as they were, and no core file knows it */
+/* A private type: its words arrive unchanged, and no core file knows it */
 struct link_offer {
 	unsigned long cookie;
 	void *port;
@@ -778,7 +778,7 @@ static void put_pci_dev(void *pdev)
 	pci_dev_put(pdev);
 }
 
-/* Two functions that differ; real ones, because distance walks real bridges */
+/* Two different functions; real ones, as the distance walks real bridges */
 static struct pci_dev *a_pci_dev(struct kunit *test, struct pci_dev *but_not)
 {
 	struct pci_dev *pdev = NULL;
@@ -866,7 +866,7 @@ static void test_sgt_bogus(struct kunit *test)
 	struct fake *fake = fake_new(test, &offer);
 
 	fake_export(test, fake);
-	/* The value of the other side, and one of nobody */
+	/* A value of the other side, and one of neither */
 	offer.sgt_data.exporter_requires_p2p = DMA_SGT_IMPORTER_ACCEPTS_P2P;
 	EXPECT_WARNS(test, 1, -EINVAL, attach_err(fake, &request));
 	offer.sgt_data.exporter_requires_p2p = 3;
@@ -953,7 +953,7 @@ static void test_sgt_map_fails(struct kunit *test)
 	dma_buf_detach(fake->dmabuf, attach);
 }
 
-/* A mapping of one type cannot be had from an attachment of another */
+/* An attachment of one type gives no mapping of another */
 static void test_sgt_wrong_type(struct kunit *test)
 {
 	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();

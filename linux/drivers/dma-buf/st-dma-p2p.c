@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests for the way from a list of physical addresses to a scatterlist
- * between two real PCI devices, of which QEMU emulates the useless ones: ivshmem
- * has a BAR with nothing behind it that could break, edu imports. Nothing is
- * transferred.
+ * between two real PCI devices. QEMU emulates harmless ones: ivshmem has a BAR
+ * with nothing behind it that could break, edu imports. Nothing is transferred.
  *
- * dmabuf_kunit.p2p_route=WORD says which way this machine must take, as the
+ * dmabuf_kunit.p2p_route=WORD says which route this machine must take, as the
  * trace event dma_buf_map calls it, or "refused". dmabuf_kunit.faults=1 lets the
- * n-th allocation fail, for each n; wants fault injection to be set up, so it is
+ * n-th allocation fail, for each n. It needs a set-up fault injection, so it is
  * off when suites run by themselves.
  */
 #include <kunit/test.h>
@@ -28,7 +27,7 @@ static bool faults;
 module_param(faults, bool, 0644);
 MODULE_PARM_DESC(faults, "let allocations fail, one at a time");
 
-/* One more than what a scatterlist entry can tell */
+/* More than a scatterlist entry can express */
 #define BEYOND_ENTRY	(4UL * SZ_1G + PAGE_SIZE)
 
 struct bar {
@@ -57,7 +56,7 @@ static void bar_free(void *data)
 		__fput_sync(bar->dmabuf->file);
 	if (bar->source.list)
 		dma_buf_pal_source_destroy(&bar->source);
-	/* A driver must find its device without anything that we left there */
+	/* Leave nothing at the device that its next driver would find */
 	if (bar->group)
 		devres_release_group(&bar->exporter->dev, bar->group);
 	pci_dev_put(bar->exporter);
@@ -260,9 +259,9 @@ static void test_beyond_one_entry(struct kunit *test)
 }
 
 /*
- * More than 32 bits of IOVA for a device that has no more: not in one piece, then
- * range by range, until one is too many. DMA-API debugging sees to it that those
- * before it are unmapped, and the others are not.
+ * More than 32 bits of IOVA for a device that has no more: this fails in one
+ * piece, then goes range by range until one is too many. DMA-API debugging
+ * checks that the ranges before it are unmapped, and no others.
  */
 static void test_unwinds_half_way(struct kunit *test)
 {
@@ -339,7 +338,7 @@ static void sweep(struct kunit *test, size_t count, size_t len)
 
 	for (nth = 1; !fail_once(bar, nth, &ret); nth++) {
 		KUNIT_ASSERT_LT(test, nth, 1000);
-		/* What has another way out, like an IOVA cache, may succeed */
+		/* With another way out, like an IOVA cache, it may succeed */
 		KUNIT_EXPECT_TRUE(test, !ret || ret == -ENOMEM);
 		failed += !!ret;
 		KUNIT_EXPECT_EQ(test, 1, kref_read(&bar->source.kref));

@@ -34,7 +34,7 @@ struct seq_file;
  *
  * If no offer fits as it is, the core tries to convert one: an exporter that
  * offers PAL alone serves importers of scatterlists as well. The attachment then
- * has the type that was requested, and &dma_buf_attachment.converted.
+ * has the requested type, and &dma_buf_attachment.converted is set.
  *
  * Each type brings its own importer functions and its own exporter ops; the
  * core never looks inside them.
@@ -61,8 +61,8 @@ struct dma_buf_mapping_type {
 	/**
 	 * @owner:
 	 *
-	 * The module that the type lives in, %THIS_MODULE. Every attachment of
-	 * this type holds a reference to it.
+	 * The module of the type, %THIS_MODULE. Every attachment of this type
+	 * holds a reference to it.
 	 */
 	struct module *owner;
 
@@ -81,9 +81,9 @@ struct dma_buf_mapping_type {
 	 *
 	 * Returns:
 	 *
-	 * 0 if the pair fits, -EOPNOTSUPP to go on with the next pair, by way
-	 * of dma_buf_match_refuse() so that users learn the reason, any other
-	 * negative error code to fail the attach.
+	 * 0 if the pair fits. -EOPNOTSUPP to go on with the next pair; return
+	 * what dma_buf_match_refuse() returns, so that users learn the reason.
+	 * Any other negative error code to fail the attach.
 	 */
 	int (*match)(struct dma_buf *dmabuf,
 		     const struct dma_buf_mapping_match *exp,
@@ -107,11 +107,10 @@ struct dma_buf_mapping_type {
 	/**
 	 * @device:
 	 *
-	 * Says, for debugfs and trace events, which device has the memory that
-	 * an offer of this type is about, or which device a request, or the
-	 * match that was made from it, is for. Called in any context. This
-	 * callback is optional; without it, or if it returns NULL, the importer
-	 * goes by the function that is its
+	 * Tells debugfs and trace events which device has the memory of an
+	 * offer, or which device a request, or the match made from it, is for.
+	 * Called in any context. This callback is optional; without it, or if
+	 * it returns NULL, the importer is named after the function in its
 	 * &dma_buf_attach_ops.invalidate_mappings.
 	 */
 	struct device *(*device)(const struct dma_buf_mapping_match *match);
@@ -119,10 +118,9 @@ struct dma_buf_mapping_type {
 	/**
 	 * @debugfs_dump:
 	 *
-	 * Prints what else there is to know, as " name=value" without a
-	 * newline, at the end of the attachment's line in dma_buf/bufinfo.
-	 * Called with the dma-buf reservation lock held. This callback is
-	 * optional.
+	 * Adds " name=value" words, without a newline, to the end of the
+	 * attachment's line in dma_buf/bufinfo. Called with the dma-buf
+	 * reservation lock held. This callback is optional.
 	 */
 	void (*debugfs_dump)(struct seq_file *s,
 			     struct dma_buf_attachment *attach);
@@ -147,8 +145,8 @@ enum dma_buf_sgt_importer_p2p {
  * @DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE: fits only an importer that accepts
  *	P2P and that pci_p2pdma_distance() finds reachable.
  *
- * The values of the two enums do not overlap apart from "no P2P", so that one
- * that ends up on the wrong side is noticed.
+ * Apart from "no P2P" the values of the two enums do not overlap, so that the
+ * core notices one that ends up on the wrong side.
  */
 enum dma_buf_sgt_exporter_p2p {
 	DMA_SGT_EXPORTER_REQUIRES_NOTHING = DMA_SGT_NO_P2P,
@@ -157,9 +155,9 @@ enum dma_buf_sgt_exporter_p2p {
 
 /**
  * enum dma_buf_p2p_route - how an SGT importer reaches the MMIO of a peer
- * @DMA_BUF_P2P_NO_ROUTE: it does not, or the exporter has not said how.
- * @DMA_BUF_P2P_BUS_ADDRESS: past the IOMMU, through switches that both are
- *	below.
+ * @DMA_BUF_P2P_NO_ROUTE: it does not, or the exporter has not recorded how.
+ * @DMA_BUF_P2P_BUS_ADDRESS: through PCI switches above both devices, bypassing
+ *	the IOMMU.
  * @DMA_BUF_P2P_HOST_BRIDGE_IOVA: through the host bridge, all ranges in one
  *	piece of the IOMMU's address space.
  * @DMA_BUF_P2P_HOST_BRIDGE_PHYS: through the host bridge, each range mapped by
@@ -186,8 +184,8 @@ enum dma_buf_p2p_route {
  *	an exporter that requires P2P
  * @sgt_data.importer_accepts_p2p: &enum dma_buf_sgt_importer_p2p
  * @sgt_data.exporter_requires_p2p: &enum dma_buf_sgt_exporter_p2p
- * @sgt_data.p2p_route: &enum dma_buf_p2p_route of the last mapping, for people;
- *	protected by the dma-buf reservation lock
+ * @sgt_data.p2p_route: &enum dma_buf_p2p_route of the last mapping, for
+ *	display; protected by the dma-buf reservation lock
  * @pal_data: parameters of dma_buf_mapping_pal_type, for converters
  * @pal_data.p2p_device: the device whose MMIO the buffer is, set by the exporter
  * @pal_data.is_ram: the buffer is system memory, set by the exporter

@@ -72,8 +72,8 @@ struct dma_buf_mapping_pal_exp_ops {
 	/**
 	 * @map_phys:
 	 *
-	 * Called by dma_buf_pal_map_phys(). Mandatory. Takes one count of what
-	 * the exporter's revoke waits for, and returns the exporter's sealed
+	 * Called by dma_buf_pal_map_phys(). Mandatory. Counts a mapping, for
+	 * which the exporter's revoke waits, and returns the exporter's sealed
 	 * list; it must not allocate or copy.
 	 *
 	 * Called with the dma-buf reservation lock held.
@@ -113,8 +113,8 @@ struct dma_buf_mapping_pal_exp_ops {
  * DMA_BUF_EMAPPING_PAL - an exporter's offer of the PAL type
  * @_ops: pointer to &struct dma_buf_mapping_pal_exp_ops
  *
- * Fits PAL importers alone. Memory that others may get through converters comes
- * from a &struct dma_buf_pal_source.
+ * Fits only PAL importers. Use a &struct dma_buf_pal_source for memory that
+ * others may get through converters.
  */
 #define DMA_BUF_EMAPPING_PAL(_ops)					\
 	((struct dma_buf_mapping_match) {				\
@@ -163,7 +163,7 @@ dma_buf_get_pal_ops(const struct dma_buf_attachment *attach)
  *
  * Embedded in the exporter's structure for the buffer. &dma_buf.priv points to
  * it, and the exporter uses the functions of the same name: match, attach and
- * revoke, and restore if it can give the memory back.
+ * revoke, and restore if it can lend the memory again.
  */
 struct dma_buf_pal_source {
 	struct dma_buf_phys_list *list;
@@ -202,12 +202,12 @@ int dma_buf_phys_list_seek(const struct dma_buf_phys_list *list, size_t offset,
  * @max: bytes to step over at most
  * @paddr: set to the physical address at the place, if any bytes are left
  *
- * Ranges that are neighbours are one step.
+ * Adjacent ranges are one step.
  *
  * Context: Any; the list is mapped, or the caller owns it.
  *
- * Return: Number of contiguous bytes from @paddr on that the place was moved
- * by, 0 only at the end of the buffer or if @max is 0.
+ * Return: Number of contiguous bytes from @paddr on, by which the place moved;
+ * 0 only at the end of the buffer or if @max is 0.
  */
 static inline size_t dma_buf_phys_iter_next(struct dma_buf_phys_iter *iter,
 					    size_t max, phys_addr_t *paddr)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The mapping type IOV, and a driver for PFs that imports what its VFs export.
- * Stands for the driver of a GPU, which has addresses in its own memory for what
- * is behind the BAR of a VF; the address space of this PF is its VF BARs, VF by
- * VF.
+ * It stands for the driver of a GPU, which knows the addresses in its own
+ * memory behind the BAR of a VF; the address space of this PF is its VF BARs,
+ * VF by VF.
  *
  * There is no table of devices: bind a PF with driver_override.
  */
@@ -142,7 +142,7 @@ static void iov_pf_free(struct kref *kref)
 
 /*
  * Where a range is in the PF's address space. The exporter has made the list of
- * what user space said, so this is where it is checked.
+ * what user space said, so check it here.
  */
 static int iov_pf_address(struct pci_dev *pdev, const struct iov_list *list,
 			  const struct iov_range *range, phys_addr_t *addr)
@@ -230,7 +230,7 @@ static bool iov_file_mapped(const struct iov_file *file)
 	return file->windows || file->sgt;
 }
 
-/* Everybody who may not touch the buffer any more comes here */
+/* Every path that ends access to the buffer comes here */
 static void iov_file_unmap(struct iov_file *file,
 			   struct dma_buf_attachment *attach)
 {
@@ -549,7 +549,7 @@ static int iov_pf_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 /*
  * The VFs stay, as with every user of pci_sriov_configure_simple(): user space
- * disables them. Nobody gets to them by way of this PF any more.
+ * disables them. Nobody reaches them through this PF any more.
  */
 static void iov_pf_remove(struct pci_dev *pdev)
 {

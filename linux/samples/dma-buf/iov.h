@@ -19,8 +19,8 @@ struct iov_range {
 
 /**
  * struct iov_list - a buffer in the address space of a PF
- * @pf: whose address space that is, with a reference: what pci_physfn() says of
- *	a VF is not for sure any more when the VF is gone and the buffer is not
+ * @pf: whose address space that is, with a reference: pci_physfn() is not
+ *	reliable any more when the VF is gone and the buffer is not
  * @vf: number of the VF, from 0
  * @bar: of the VF
  * @count: number of ranges

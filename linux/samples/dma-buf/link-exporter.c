@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Exporter of pages that nobody reaches but by way of the link.
+ * Exporter of pages that can only be reached through the link.
  */
 #include <linux/fs.h>
 #include <linux/miscdevice.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Importer of what is on the link: attaches, maps, and moves bytes for user
- * space. It has no device, so the link is all that it can request.
+ * space. It has no device, so it can only request LINK.
  */
 #include <linux/dma-resv.h>
 #include <linux/fs.h>

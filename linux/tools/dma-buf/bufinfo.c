@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Collects the buffers and their attachments from debugfs, and from /proc who
- * has them open or mapped.
+ * Collects the buffers and their attachments from debugfs, and the processes
+ * that have them open or mapped from /proc.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -105,10 +105,9 @@ static struct attachment *parse_attachment(const char *line)
 }
 
 /*
- * The name of a buffer is free text of whoever holds it, at most 31 bytes, and
- * may contain lines of its own. These end up before the "Attached Devices:" of
- * the kernel, where nothing is believed; what they say of attachments ends
- * there.
+ * Whoever holds a buffer can name it, with up to 31 bytes of free text and
+ * lines of its own. These come before the kernel's "Attached Devices:", where
+ * nothing is trusted; attachments that they claim end there.
  */
 enum { BETWEEN, IN_BUFFER, IN_ATTACHMENTS };
 

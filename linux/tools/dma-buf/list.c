@@ -130,7 +130,7 @@ static struct row **rows_of(struct row **end, const struct buffer *buf)
 	}
 }
 
-/* Nothing is padded that has nothing to its right */
+/* Do not pad what has nothing to its right */
 static void print_row(const struct row *row, const int *width)
 {
 	int i, last = COLUMNS - 1;

@@ -139,7 +139,7 @@ static void take_option(struct options *options, int opt)
 	}
 }
 
-/* What makes no sense together; a command is for --why alone */
+/* Refuse what makes no sense together; only --why takes a command */
 static void check_options(const struct options *options, bool command)
 {
 	bool why = options->mode == 'y';
@@ -186,7 +186,7 @@ int main(int argc, char **argv)
 	struct options options = {};
 	int opt, status;
 
-	/* '+': what follows the command is the command's */
+	/* '+': what follows the command belongs to it */
 	while ((opt = getopt_long(argc, argv, "+tjwyvhV", long_options,
 				  NULL)) != -1)
 		take_option(&options, opt);

@@ -12,10 +12,10 @@
 #define PROGRAM "lsdmabuf"
 #define UNPATCHED "this kernel has no DMA-buf mapping types"
 
-/* One line to stderr, and out: what is wrong, or what to do */
+/* Print one line to stderr, what is wrong or what to do, and exit */
 void __noreturn __printf(1, 2) die(const char *fmt, ...);
 
-/* Like calloc(1, size) and strdup(); without memory there is nothing to do */
+/* Like calloc(1, size) and strdup(), but exit if out of memory */
 void *zalloc(size_t size);
 char *copy(const char *text);
 
@@ -82,7 +82,7 @@ struct event {
 	/* The device that has the memory, "none" where no type says so */
 	const char *provider;
 	const char *importer;
-	/* Of an attachment both are the type that was picked */
+	/* For an attachment, both are the matched type */
 	const char *offer;
 	const char *request;
 	const char *converter;
@@ -92,7 +92,7 @@ struct event {
 
 /* Events in the order of time; prints a sentence to @out for each refusal */
 void why_event(const struct event *event, FILE *out, bool verbose);
-/* Before an event: others are missing */
+/* Call this before an event if events before it were lost */
 void why_lost(void);
 /* After the last event */
 void why_flush(FILE *out);

@@ -2,8 +2,8 @@
 /*
  * Trace events of DMA-buf: live, of one command, or recorded in the background.
  *
- * Each use has an instance of tracefs for itself, so that it takes no event
- * from anybody else, and is removed with everything that it switched on.
+ * Each use has its own tracefs instance. It takes no event from anybody else,
+ * and goes away with everything that it switched on.
  */
 #include <errno.h>
 #include <linux/kernel.h>
@@ -105,7 +105,7 @@ static void reader_init(struct reader *reader, bool verbose)
 		die("cannot read the formats of the trace events");
 }
 
-/* The kernel remembers the names of tasks that had events, also of dead ones */
+/* The kernel remembers the names of tasks that had events, even of dead ones */
 static const char *comm_of(struct reader *reader, int pid)
 {
 	if (!tep_is_pid_registered(reader->tep, pid))
@@ -192,7 +192,7 @@ static int read_watch(struct tep_event *event, struct tep_record *record,
 
 /* ---- signals ---- */
 
-/* The instance has to be removed, so they do not end us, but are waited for */
+/* Wait for signals instead of dying: the instance has to be removed */
 static sigset_t block_signals(void)
 {
 	static const int signals[] = {
@@ -233,7 +233,7 @@ void watch(void)
 	do {
 		tracefs_iterate_raw_events(reader.tep, own, NULL, 0, read_watch,
 					   &reader);
-		/* Whoever has read this is gone */
+		/* The reader is gone */
 		if (fflush(stdout))
 			break;
 	} while (sigtimedwait(&signals, NULL, &pause) < 0);
@@ -296,7 +296,7 @@ static int wait_for(pid_t child, const sigset_t *signals)
 
 	while (!(ended = waitpid(child, &status, WNOHANG))) {
 		sigwait(signals, &sig);
-		/* Those of the keyboard have reached the command as well */
+		/* Signals of the keyboard have reached the command as well */
 		if (sig == SIGTERM || sig == SIGHUP)
 			kill(child, sig);
 	}

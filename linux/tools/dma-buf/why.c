@@ -2,14 +2,14 @@
 /*
  * From the trace events of an import to the sentences that say why it failed.
  *
- * An attach is a number of dma_buf_match, one for each pair of offer and
- * request that was tried, perhaps a dma_buf_refuse of the exporter, and a
- * dma_buf_mapping_attach, all by one thread. Pairs that do not fit are normal
- * while another one does, so nothing is said before the end is known. A
+ * An attach consists of a number of dma_buf_match, one for each pair of offer
+ * and request that the core tried, perhaps a dma_buf_refuse of the exporter,
+ * and a dma_buf_mapping_attach, all by one thread. Pairs that do not fit are
+ * normal while another one does, so say nothing before the end is known. A
  * dma_buf_refuse outside an attach is about a map, and final.
  *
- * That two types are not the same is the weakest reason: each attach through a
- * converter begins with it. It is told only if there is no other.
+ * Different types are the weakest reason: each attach through a converter
+ * begins with it. Tell it only if there is no other.
  */
 #include <linux/kernel.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ struct attempt {
 	struct attempt *next;
 	int pid;
 	unsigned long long ino;
-	/* The attachment of which it was said why it cannot be mapped */
+	/* The attachment for which a sentence has explained the failed map */
 	unsigned long long told;
 	bool attaching;
 	struct pair *pairs;
@@ -49,7 +49,7 @@ static struct attempt *attempts;
 static unsigned int sentences;
 static bool lost;
 
-/* The one that is being made, and the one before it, which is not out yet */
+/* The sentence in the making, and the one before it, not printed yet */
 static struct {
 	char *text;
 	size_t len;
@@ -245,7 +245,7 @@ void why_flush(FILE *out)
 	sentence.last = NULL;
 }
 
-/* A program that tries again and again gets one sentence for all of it */
+/* A program that tries again and again gets a single sentence */
 static void finish(FILE *file, FILE *out)
 {
 	if (fclose(file))
@@ -310,7 +310,7 @@ static void tell_pair(const struct pair *pair, FILE *out)
 		tell_word(pair, out);
 }
 
-/* Was one with the same names before? A pair is tried again by converters */
+/* Was there one with the same names before? Converters try a pair again */
 static bool is_repeated(const struct attempt *attempt, const struct pair *pair)
 {
 	const struct pair *at;
@@ -357,7 +357,7 @@ static void tell_types(const struct attempt *attempt, bool offers, FILE *out)
 	}
 }
 
-/* Physical addresses are not for everybody: nobody else's type will do there */
+/* Only few may get physical addresses: an exporter cannot do without PAL */
 static bool wants_only_pal(const struct attempt *attempt)
 {
 	const struct pair *pair;
@@ -482,7 +482,7 @@ static void on_refuse(struct attempt *attempt, const struct event *event,
 	attempt->told = event->attach;
 }
 
-/* The exporter's refusal was just before, if it has told anything */
+/* The exporter's refusal came just before, if it said anything */
 static void on_map(struct attempt *attempt, const struct event *event,
 		   FILE *out)
 {

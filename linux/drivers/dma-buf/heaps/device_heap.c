@@ -3,33 +3,33 @@
  * DMA-buf device heaps: the memory that the DMA API allocates for a device,
  * behind a heap with the name of the device.
  *
- * Who allocates needs to know for which device a buffer is meant, and nothing
- * else: the page allocator, CMA, an IOMMU or a pool of the device's own are
- * behind the same DMA API.
+ * Whoever allocates only needs to know for which device a buffer is meant: the
+ * page allocator, CMA, an IOMMU or the device's own pool are all behind the
+ * same DMA API.
  *
- * Two functions of it give the memory, since the heap's device is not the only
- * one that a buffer is for. dma_alloc_attrs() gives coherent memory: there need
- * not be a struct page behind it, and the streaming API, by which other devices
- * would map it, must not be used on it. That is why dma_get_sgtable(), which
- * makes a scatterlist of it, is documented as unsafe, and not used here.
- * dma_alloc_noncontiguous() gives pages that other devices may map, documents
- * a scatterlist of them, and what has to be synchronised when. Hence:
+ * A buffer is not only for the heap's device, so two functions of the DMA API
+ * provide the memory. dma_alloc_attrs() returns coherent memory: it need not
+ * have struct pages, and other devices must not map it with the streaming API.
+ * That is why dma_get_sgtable(), which makes a scatterlist of it, is documented
+ * as unsafe, and not used here. dma_alloc_noncontiguous() returns a scatterlist
+ * of pages that other devices may map, and documents what has to be
+ * synchronised when. Hence:
  *
- *  - a device that has a memory pool of its own gets coherent memory from it.
- *    Its DMA address is the one that the allocation has returned; nobody asks
- *    for pages, and other devices are refused;
- *  - all others get pages. The heap's own device uses the mapping that the
- *    allocation has made, other devices map the pages through their DMA API.
+ *  - a device with its own memory pool gets coherent memory from the pool. Its
+ *    DMA address is what the allocation returned; nobody asks for pages, and
+ *    other devices are refused;
+ *  - all other devices get pages. The heap's own device uses the mapping that
+ *    the allocation made, other devices map the pages through their DMA API.
  *
- * Which devices may import is decided by what is known without a buffer, the
- * two devices. So it can be asked for before one is allocated, and the answer
- * is the same for all buffers of a heap.
+ * Only the two devices, known without a buffer, decide which devices may
+ * import. So user space can ask before it allocates a buffer, and the answer is
+ * the same for all buffers of a heap.
  *
- * The DMA API of a device must not be used when its driver is gone. The memory
- * is therefore given back when the heap is removed, and removal revokes the
- * buffers that are left: nobody gets new access, user space loses its mappings,
- * importers that can be told to unmap are told, and removal waits for those
- * that cannot. What remains is a buffer without memory.
+ * Nobody may use the DMA API of a device whose driver is gone. Removing the
+ * heap therefore frees the memory, and revokes the remaining buffers: nobody
+ * gets new access, user space loses its mappings, importers that can be told to
+ * unmap are told, and removal waits for the others. What remains is a buffer
+ * without memory.
  */
 #include <linux/cc_platform.h>
 #include <linux/dma-buf-sgt.h>
@@ -48,7 +48,7 @@
 #include <linux/slab.h>
 #include <linux/swiotlb.h>
 
-/* How often removal says what it waits for */
+/* How often removal logs what it waits for */
 #define DEVICE_HEAP_PATIENCE	(10 * HZ)
 
 /**
@@ -60,7 +60,7 @@
  * @node: in device_heaps
  * @has_pool: the memory comes from a pool that the device alone has
  * @lock: protects @buffers
- * @buffers: all that have memory, but for those that are being revoked
+ * @buffers: all that have memory, except those that are being revoked
  */
 struct device_heap {
 	struct kref kref;
@@ -83,14 +83,14 @@ struct device_heap {
  * @sgt: memory with pages, mapped for the heap's device; NULL in a pool
  * @pages: the pages of @sgt, one by one
  * @cpu_addr: memory in a pool
- * @dma_addr: the address that the heap's device knows the memory by
+ * @dma_addr: the address of the memory for the heap's device
  * @maps: all mappings of importers
- * @vaddr: the mapping of the kernel, if it has one and needs one
+ * @vaddr: the kernel's mapping of @sgt, or NULL
  * @users: mappings that have to go before the memory can
- * @revoked: there will not be another mapping
+ * @revoked: nobody can map any more
  * @idle: completed when it is @revoked and has no @users
  *
- * From @maps on protected by the dma-buf reservation lock.
+ * The dma-buf reservation lock protects @maps and all that follows.
  */
 struct device_heap_buffer {
 	struct device_heap *heap;
@@ -113,7 +113,7 @@ struct device_heap_buffer {
  * struct device_heap_map - one mapping of a buffer for an importer
  * @sgt: what the importer gets
  * @node: in &device_heap_buffer.maps
- * @synced: what the CPU's access to the memory is synchronised by; NULL for
+ * @synced: what to synchronise when the CPU accesses the memory; NULL for
  *	coherent memory
  * @dev: the importer's device
  * @dir: direction
@@ -149,15 +149,15 @@ static bool device_heap_is_pool(struct device *dev)
 #endif
 }
 
-/* Addresses of the device are those of the CPU */
+/* The device uses the same addresses as the CPU */
 static bool device_heap_is_direct(struct device *dev)
 {
 	return !use_dma_iommu(dev) && !get_dma_ops(dev) && !dev->dma_range_map;
 }
 
 /*
- * Does @dev reach all pages that the heap's device may be given? If neither
- * of them translates addresses, then @dev need only reach as far as the other.
+ * Does @dev reach all pages that the heap may hand out? If neither device
+ * translates addresses, @dev need only reach as far as the heap's device.
  */
 static bool device_heap_reaches(const struct device_heap *heap,
 				struct device *dev)
@@ -172,8 +172,8 @@ static bool device_heap_reaches(const struct device_heap *heap,
 }
 
 /*
- * A bounce buffer is no obstacle to the DMA API, but it is to sharing: what one
- * device writes there the other one does not see.
+ * A bounce buffer is no obstacle to the DMA API, but it is to sharing: one
+ * device does not see what the other one writes there.
  */
 static const char *
 device_heap_obstacle(const struct dma_buf_mapping_match *exp,
@@ -230,8 +230,8 @@ static void device_heap_put(struct device_heap_buffer *buffer)
 /* ---- devices ---- */
 
 /*
- * The heap's device has been given its address by the allocation. A list of
- * pages is not what it needs; without one nobody can use it in their stead.
+ * The heap's device has got its address from the allocation. It needs no list
+ * of pages; without one, nobody can use the pages instead.
  */
 static int device_heap_map_own(struct device_heap_buffer *buffer,
 			       struct device_heap_map *map)
@@ -342,8 +342,8 @@ static const struct dma_buf_mapping_sgt_exp_ops device_heap_sgt_ops = {
 /* ---- the CPU ---- */
 
 /*
- * Memory in a pool is coherent: there is nothing to do. For pages each mapping
- * is synchronised, in its own direction.
+ * Memory in a pool is coherent: there is nothing to do. For pages, synchronise
+ * each mapping in its own direction.
  */
 static int device_heap_begin_cpu_access(struct dma_buf *dmabuf,
 					enum dma_data_direction dir)
@@ -420,8 +420,8 @@ static void device_heap_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 }
 
 /*
- * Pages are mapped one by one as they are used: a mapping that mmap() itself
- * makes is not found by unmap_mapping_range() before mmap() has ended.
+ * Map pages one by one as they are used: unmap_mapping_range() does not find a
+ * mapping that mmap() itself makes before mmap() has ended.
  */
 static vm_fault_t device_heap_fault(struct vm_fault *vmf)
 {
@@ -446,8 +446,9 @@ static const struct vm_operations_struct device_heap_page_vm_ops = {
 
 /*
  * Only the DMA API knows where memory in a pool is, and it maps all at once.
- * Such a mapping counts as a user, that removal waits for. When a VMA is
- * copied the count is not 0, so it does not matter whether it is revoked.
+ * Such a mapping counts as a user, for which removal waits. When a VMA is
+ * copied the count is not 0, so it does not matter whether the buffer is
+ * revoked.
  */
 static void device_heap_pool_vm_open(struct vm_area_struct *vma)
 {
@@ -544,7 +545,7 @@ static int device_heap_list_pages(struct device_heap_buffer *buffer)
 	if (!buffer->pages)
 		return -ENOMEM;
 
-	/* There may be more than asked for, if the IOMMU's pages are larger */
+	/* There may be more than requested, if the IOMMU's pages are larger */
 	for_each_sgtable_page(buffer->sgt, &iter, 0) {
 		if (i == count)
 			break;
@@ -554,8 +555,8 @@ static int device_heap_list_pages(struct device_heap_buffer *buffer)
 }
 
 /*
- * Zeroed, even if the memory below comes from where it was not. What a process
- * allocates is its own trouble: it gets -ENOMEM, and nobody is killed for it.
+ * Zero the memory, wherever it comes from. A process that asks for too much
+ * gets -ENOMEM, and the OOM killer kills nobody for it.
  */
 static int device_heap_alloc_memory(struct device_heap_buffer *buffer)
 {
@@ -618,7 +619,7 @@ static void device_heap_destroy_buffer(struct device_heap_buffer *buffer)
 	kfree(buffer);
 }
 
-/* Under the lock, so that removal finds it on the list, or is waited for here */
+/* Under the lock: removal finds the buffer on the list, or this waits for it */
 static void device_heap_release(struct dma_buf *dmabuf)
 {
 	struct device_heap_buffer *buffer = dmabuf->priv;
@@ -647,7 +648,7 @@ static struct dma_buf *device_heap_export(struct device_heap_buffer *buffer,
 {
 	DEFINE_DMA_BUF_EXPORT_INFO(exp_info);
 
-	/* It outlives the heap, as the device does, but not the heap's name */
+	/* Buffer and device outlive the heap, but the heap's name does not */
 	exp_info.exp_name = dev_name(buffer->heap->dev);
 	exp_info.ops = &device_heap_buf_ops;
 	exp_info.size = buffer->size;
@@ -722,8 +723,8 @@ static void device_heap_revoke(struct device_heap_buffer *buffer)
 }
 
 /*
- * A buffer without a file has no users any more, each of whom would hold it. It
- * may stay for long all the same, for somebody with a path to it.
+ * A buffer without a file has no users any more, as each would hold the file.
+ * It may still exist for long, if somebody has a path to it.
  */
 static void device_heap_revoke_dead(struct device_heap_buffer *buffer)
 {
@@ -732,7 +733,7 @@ static void device_heap_revoke_dead(struct device_heap_buffer *buffer)
 		device_heap_free_memory(buffer);
 }
 
-/* A buffer that is still alive, taken off the list as the others are */
+/* Take buffers off the list, up to one that is still alive, and return it */
 static struct device_heap_buffer *device_heap_take(struct device_heap *heap)
 {
 	struct device_heap_buffer *buffer, *next;
@@ -760,8 +761,8 @@ static void device_heap_drain(struct device_heap *heap)
 /* ---- for drivers ---- */
 
 /*
- * What the kernel and user space map is memory as it is. Where it is encrypted,
- * and has to be decrypted before a device can use it, that is not the same.
+ * Kernel and user space map the memory as it is. If memory is encrypted, and
+ * has to be decrypted before a device can use it, they would not see the same.
  */
 static int device_heap_check(struct device *dev)
 {
@@ -791,17 +792,17 @@ static struct device_heap *device_heap_new(struct device *dev)
  * @dev: device that is ready for DMA: its masks, its segment size, which is the
  *	limit for a buffer, and its memory pool if it has one, are set
  *
- * User space can then allocate buffers from /dev/dma_heap/ and the name of the
- * device. They are backed by what the DMA API allocates for @dev.
+ * User space can then allocate buffers from the heap in /dev/dma_heap/ that has
+ * the name of the device. The DMA API allocates their memory for @dev.
  *
  * The driver calls dev_dma_heap_remove() before it lets go of the device.
  *
  * Context: May sleep.
  *
- * Return: 0. -EINVAL if the device has no DMA masks or its name is none for a
- * file, -EEXIST if there is a heap of that name already, -EBUSY if there are
- * too many heaps, -EOPNOTSUPP if the memory of this machine is encrypted, or
- * another negative error code.
+ * Return: 0. -EINVAL if the device has no DMA masks or its name cannot be that
+ * of a file, -EEXIST if there is a heap of that name already, -EBUSY if there
+ * are too many heaps, -EOPNOTSUPP if the memory of this machine is encrypted,
+ * or another negative error code.
  */
 int dev_dma_heap_add(struct device *dev)
 {
@@ -850,14 +851,13 @@ static struct device_heap *device_heap_of(struct device *dev)
 
 /**
  * dev_dma_heap_remove - remove the heap of a device
- * @dev: device that dev_dma_heap_add() was called for; it does nothing if that
- *	has failed
+ * @dev: device of dev_dma_heap_add(); does nothing if that failed
  *
- * Nothing can be allocated any more, and the buffers that are left lose their
- * memory: mappings of user space are zapped, and who uses them gets SIGBUS;
- * importers are told to unmap. Waits for importers that cannot be told, for
- * the kernel's own mappings, and for user space that maps a memory pool. The
- * driver's own imports must have ended, or end when they are told to.
+ * Nobody can allocate any more, and the remaining buffers lose their memory:
+ * user space loses its mappings, and gets SIGBUS if it uses them; importers are
+ * told to unmap. Waits for importers that cannot be told, for the kernel's own
+ * mappings, and for user space that maps a memory pool. The driver's own
+ * imports must have ended, or end when they are told to.
  *
  * Context: May sleep. Takes the dma-buf reservation lock of each buffer.
  */

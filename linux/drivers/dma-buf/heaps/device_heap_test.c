@@ -3,9 +3,9 @@
  * Devices with heaps of all kinds, and an importer that maps for any of them,
  * for the selftest device-heap.
  *
- * Platform devices are here from the start. A PCI device, which may be behind
+ * The platform devices exist from the start. A PCI device, which may be behind
  * an IOMMU, gets a heap when its driver_override is "device-heap-test". QEMU's
- * edu is one that also does DMA.
+ * edu also does DMA.
  */
 #include <linux/cleanup.h>
 #include <linux/dma-buf-sgt.h>
@@ -26,7 +26,7 @@
 
 #define NAME "device-heap-test"
 
-/* What gives a device a pool is not exported */
+/* The function that gives a device a pool is not exported */
 #define HAS_POOLS IS_BUILTIN(CONFIG_DMABUF_HEAPS_DEVICE_TEST)
 
 static unsigned long pool_base;
@@ -122,7 +122,7 @@ static int variant_setup(struct device *dev, const struct variant *variant)
 		return dma_declare_coherent_memory(dev, pool_base, pool_base,
 						   pool_size);
 #ifdef CONFIG_DMA_CMA
-	/* Also for single pages, which are not worth it otherwise */
+	/* Also for single pages, which do not come from CMA otherwise */
 	if (variant->flags & IN_CMA)
 		dev->cma_area = dev_get_cma_area(NULL);
 #endif
@@ -297,7 +297,7 @@ static struct pci_driver test_pci_driver = {
 /**
  * struct test_import - an open file
  * @lock: one ioctl at a time
- * @dmabuf: what is attached, with a reference; nobody looks if nothing is
+ * @dmabuf: what is attached, with a reference; only valid with @attach
  * @attach: NULL if nothing is
  * @sgt: NULL if it is not mapped; protected by the dma-buf reservation lock
  * @added: a device with a heap of its own
@@ -368,7 +368,7 @@ static int test_attach(struct test_import *import, void *data)
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);
 
-	/* Before the attachment is there, for it may be invalidated at once */
+	/* Before the attachment exists: it may be invalidated at once */
 	import->dmabuf = dmabuf;
 	attach = test_import_attach(import, dmabuf, arg);
 	if (IS_ERR(attach)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * /dev/device-heap-test: an importer for the selftest device-heap. Each open
- * file is one attachment at most.
+ * file has one attachment at most.
  */
 #ifndef _DEVICE_HEAP_TEST_H
 #define _DEVICE_HEAP_TEST_H
@@ -40,7 +40,7 @@ struct device_heap_test_copy {
 	__u32 reserved;
 };
 
-/* Another heap, that is there as long as the file */
+/* Another heap, which exists as long as the file */
 struct device_heap_test_add {
 	char device[32];
 };

@@ -27,8 +27,8 @@ struct xe_sriov_vram_range {
 
 /**
  * struct xe_sriov_vram - a buffer in the VRAM BAR of a VF
- * @pf: PF of the VF, with a reference: what pci_physfn() says is not for sure any
- *	more when the VF is gone and the buffer is not
+ * @pf: PF of the VF, with a reference: pci_physfn() is not reliable any more
+ *	when the VF is gone and the buffer is not
  * @vfid: the VF identifier (can't be 0)
  * @count: number of ranges
  * @ranges: pieces of the BAR, in the order of the buffer
@@ -70,8 +70,8 @@ struct xe_sriov_vram_exp_ops {
 
 	/**
 	 * @unmap: One mapping less. Called with the dma-buf reservation lock
-	 * held, when the PF does not use the VRAM any more: whoever waits for
-	 * this gives the VRAM to somebody else.
+	 * held, when the PF no longer uses the VRAM: whoever waits for this
+	 * gives the VRAM to somebody else.
 	 */
 	void (*unmap)(struct dma_buf_attachment *attach);
 };

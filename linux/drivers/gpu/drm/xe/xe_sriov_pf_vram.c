@@ -30,21 +30,21 @@
  * in through the BAR and the LMTT.
  *
  * An offset in the BAR of a VF is an offset in the LMEM of the VF. The LMTT
- * makes device physical addresses (DPA) of it. Behind it is one &xe_bo for each
- * tile that the VF has a quota of, in the order of the tiles, and each of them
- * is made of any number of blocks of the buddy allocator.
+ * translates it to device physical addresses (DPA). Behind it is one &xe_bo for
+ * each tile on which the VF has a quota, in the order of the tiles, and each of
+ * them consists of any number of blocks of the buddy allocator.
  *
- * What a VF has is guarded by the master mutex, and provisioning creates buffer
- * objects under it: reservation locks are taken inside the master mutex. A
+ * The master mutex guards what a VF has, and provisioning creates buffer
+ * objects under it: reservation locks are taken inside the master mutex. But a
  * DMA-buf is mapped and invalidated with its reservation lock held. So whatever
  * needs the master mutex happens once, after the attach and without any
- * reservation lock: the buffer objects behind the VF are looked up, referenced
- * and pinned, and the DPAs written down. A map only asks, without a lock, if the
- * VF still has the same buffer objects.
+ * reservation lock: the PF looks up, references and pins the buffer objects
+ * behind the VF, and writes down the DPAs. A map only checks, without a lock,
+ * that the VF still has the same buffer objects.
  *
- * A VF may get another quota, by the administrator or by a migration, while its
- * VRAM is imported. The pins keep what it had from being moved, evicted or given
- * to somebody else until the import is gone. What is mapped stays mapped, to
+ * The administrator or a migration may give a VF another quota while its VRAM
+ * is imported. Until the import is gone, the pins keep the old VRAM from being
+ * moved, evicted or given to somebody else. What is mapped stays mapped, to
  * memory that the VF does not see any more; a new map fails with -ENODEV, and
  * the buffer must be imported again.
  */
@@ -55,7 +55,7 @@ struct pf_vram_block {
 	u64 len;
 };
 
-/* What a translation found; first without @addr, to know how large that is */
+/* The result of a translation; without @addr at first, to learn its size */
 struct pf_vram_result {
 	struct drm_pagemap_addr *addr;
 	size_t count;
@@ -92,7 +92,7 @@ struct xe_sriov_pf_vram {
 
 /* ---- from offsets in the BAR to DPAs ---- */
 
-/* The cursor joins what is adjacent, so nothing depends on it but the 32-bit build */
+/* The cursor joins adjacent blocks, so only the 32-bit build depends on this */
 #define PF_VRAM_MAX_ORDER	ilog2(SZ_1G / PAGE_SIZE)
 
 static void pf_vram_add(struct pf_vram_result *result, u64 dpa, u64 len)
@@ -164,7 +164,7 @@ static int pf_vram_translate(const struct pf_vram_block *blocks,
 
 /* ---- what the VF has ---- */
 
-/* Return: number of blocks, which are written down if there is a place for it */
+/* Return: number of blocks; stores them unless @blocks is NULL */
 static size_t pf_vram_blocks(const struct xe_sriov_pf_vram *vram,
 			     struct pf_vram_block *blocks)
 {
@@ -192,7 +192,7 @@ static size_t pf_vram_blocks(const struct xe_sriov_pf_vram *vram,
 	return count;
 }
 
-/* The pins make sure that the blocks stay what they are */
+/* The pins keep the blocks as they are */
 static int pf_vram_locate(struct xe_sriov_pf_vram *vram,
 			  const struct xe_sriov_vram *buf, u64 size)
 {
@@ -294,7 +294,7 @@ pf_vram_resolve(struct xe_device *xe, const struct xe_sriov_vram *buf, u64 size)
 
 /* ---- the type ---- */
 
-/* For the match; what counts is what pf_vram_resolve() finds after it */
+/* For the match only; pf_vram_resolve() decides after it */
 static bool pf_vram_in_quota(struct xe_device *xe,
 			     const struct xe_sriov_vram *buf)
 {
@@ -371,8 +371,8 @@ pf_vram_exp_ops(const struct dma_buf_attachment *attach)
 }
 
 /*
- * Where VRAM takes PTEs of 64K, what an import is bound to would have to be
- * aligned as well, and VM_BIND does not ask that of imports.
+ * Where VRAM takes PTEs of 64K, the addresses that an import is bound to would
+ * have to be aligned as well, and VM_BIND does not require that of imports.
  */
 bool xe_sriov_vram_supported(struct xe_device *xe)
 {
@@ -386,7 +386,7 @@ EXPORT_SYMBOL_FOR_MODULES(xe_sriov_vram_supported, "xe-vfio-pci");
 /**
  * xe_sriov_pf_vram_request() - Request the XE_VRAM type, if the device is a PF.
  * @xe: the &xe_device that imports
- * @request: where the request goes
+ * @request: where to store the request
  *
  * Return: number of requests made, 0 or 1.
  */
@@ -412,12 +412,12 @@ size_t xe_sriov_pf_vram_request(struct xe_device *xe,
  * @attach: attachment of any type
  *
  * Context: Process context. Takes the master mutex of the PF, so no reservation
- * lock may be held. The locks of drm_gem_prime_fd_to_handle() are, here and in the
- * match.
+ * lock may be held. drm_gem_prime_fd_to_handle() holds its locks, here and in
+ * the match.
  *
  * Return: the VRAM, NULL if the match is not XE_VRAM. -ENODEV wrapped into a
  * pointer if the VF was reprovisioned meanwhile, -EINVAL if it does not have all
- * that the buffer is about, -ENOMEM.
+ * of the buffer, -ENOMEM.
  */
 struct xe_sriov_pf_vram *
 xe_sriov_pf_vram_get(const struct dma_buf_attachment *attach)
@@ -482,8 +482,8 @@ int xe_sriov_pf_vram_map(struct xe_sriov_pf_vram *vram,
 
 /**
  * xe_sriov_pf_vram_unmap() - Tell the exporter that the VRAM is not in use.
- * @vram: the VRAM, which the GPU has no access to any more; does nothing if it
- *	is not mapped
+ * @vram: the VRAM, which the GPU no longer accesses; does nothing if it is not
+ *	mapped
  * @attach: its attachment
  *
  * Context: The dma-buf reservation lock must be held.
@@ -505,8 +505,8 @@ void xe_sriov_pf_vram_unmap(struct xe_sriov_pf_vram *vram,
  * xe_sriov_pf_vram_addr() - The addresses for PTEs.
  * @vram: the VRAM, mapped
  *
- * Return: DPAs for xe_res_first_dma(), all of %XE_INTERCONNECT_VRAM, good until
- * xe_sriov_pf_vram_put().
+ * Return: DPAs for xe_res_first_dma(), all of %XE_INTERCONNECT_VRAM, valid
+ * until xe_sriov_pf_vram_put().
  */
 const struct drm_pagemap_addr *
 xe_sriov_pf_vram_addr(const struct xe_sriov_pf_vram *vram)

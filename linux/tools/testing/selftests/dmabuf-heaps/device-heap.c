@@ -3,8 +3,8 @@
  * Device heaps: what user space can do with their buffers, what importers get,
  * what is left when the device goes, and whether a query tells the truth.
  *
- * It needs CONFIG_DMABUF_HEAPS_DEVICE_TEST, which has the devices. More of them
- * are there with, for example,
+ * It needs CONFIG_DMABUF_HEAPS_DEVICE_TEST, which provides the devices. There
+ * are more with, for example,
  *
  *	cma=48M@256M memmap=48M$384M dma_heap.mem_accounting=1
  *	device_heap_test.pool_base=384M device_heap_test.pool_size=48M
@@ -568,8 +568,9 @@ TEST_F(heap, remove_waits)
 }
 
 /*
- * A path to a buffer, as O_PATH gives it, is no use of it: the file is gone, and
- * its memory in the kernel is that of the next file, which nobody may touch.
+ * A path to a buffer, as O_PATH gives it, does not use the buffer: the file is
+ * gone, and its memory in the kernel may be the next file, which nobody may
+ * touch.
  */
 TEST_F(heap, remove_with_a_path)
 {
@@ -605,7 +606,7 @@ TEST_F(heap, remove_with_a_path)
 	EXPECT_EQ(0, driver_do(self->name, "bind"));
 }
 
-/* A driver that comes or goes is waited for, but not by who has no more time */
+/* The query waits while a driver comes or goes, but a signal ends the wait */
 TEST_F(heap, query_while_the_driver_goes)
 {
 	struct dma_heap_query_importer who = {
@@ -642,7 +643,7 @@ TEST_F(heap, query_while_the_driver_goes)
 	close(buf);
 }
 
-/* Everything that a buffer is for, again and again; ENODEV is a fine answer */
+/* Use buffers for everything, again and again; ENODEV is a fine answer */
 static int use_heap(const char *name)
 {
 	struct device_heap_test_map map;
@@ -726,7 +727,7 @@ static const char *refusal(const char *heap, const char *importer)
 	return "";
 }
 
-/* What an import really comes to. */
+/* What really comes of an import. */
 static int try_import(int buf, const char *device, bool map_too)
 {
 	int importer = open_importer();
@@ -772,7 +773,7 @@ TEST_F(heap, query)
 	check_query(_metadata, self->name);
 }
 
-/* Whoever asks for several gets the answer for each */
+/* A query about several devices has an answer for each */
 TEST_F(heap, query_several)
 {
 	struct dma_heap_query_importer who[3] = {
@@ -1029,7 +1030,7 @@ static long cgroup_long(const char *file)
 	return atol(text);
 }
 
-/* In the cgroup: allocate, and say what it costs. */
+/* In the cgroup: allocate, and return the cost. */
 static int charged(const char *heap, size_t len)
 {
 	long before, after;
@@ -1152,7 +1153,7 @@ static void sweep(struct __test_metadata *_metadata, int heap,
 		ret = whole_life(heap, device);
 		if (!fault_happened(nth))
 			break;
-		/* The fault may be one that somebody gets over */
+		/* The kernel may get over the fault */
 		ASSERT_TRUE(!ret || ret == -ENOMEM || ret == -EFAULT ||
 			    ret == -ENFILE || ret == -EINTR)
 			TH_LOG("fault %d: %d", n, ret);

@@ -216,7 +216,7 @@ static void test_translate(struct kunit *test)
 		return;
 	KUNIT_EXPECT_EQ(test, result.size, size);
 
-	/* Exactly as large as was said: KASAN knows */
+	/* Exactly as large as reported: KASAN checks */
 	count = result.count;
 	result = (struct pf_vram_result) {
 		.addr = kunit_kcalloc(test, count, sizeof(*result.addr), GFP_KERNEL),
@@ -299,7 +299,7 @@ static void test_set_lmem(struct xe_tile *tile, struct xe_bo *bo)
 	tile->primary_gt->sriov.pf.vfs[TEST_VFID].config.lmem_obj = bo;
 }
 
-/* Gives up the pin as provisioning does, so that lockdep learns in which order */
+/* Gives up the pin as provisioning does, so that lockdep learns the order */
 static void test_reprovision(struct xe_tile *tile, struct xe_bo *old, struct xe_bo *new)
 {
 	guard(mutex)(xe_gt_sriov_pf_master_mutex(tile->primary_gt));
@@ -654,7 +654,7 @@ static void check_import(struct kunit *test, struct test_exporter *exporter,
 	KUNIT_EXPECT_EQ(test, -ENODEV, test_map(vram, attach));
 	KUNIT_EXPECT_EQ(test, exporter->mapped, 0);
 
-	/* Somebody who imports now gets the new memory */
+	/* A new import gets the new memory */
 	again = xe_sriov_pf_vram_get(attach);
 	check_vram(test, again, &new, 0, SZ_2M);
 	KUNIT_EXPECT_EQ(test, 0, test_map(again, attach));

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "../linux/drivers/dma-buf/heaps/device_heap_test.h"
+#include "../../linux/drivers/dma-buf/heaps/device_heap_test.h"
 
 int heap_alloc(const char *name, size_t len);
 int sealed_memfd(size_t len);

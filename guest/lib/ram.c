@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Allocates DMA-bufs of RAM, and drives the importer of the device-heap selftest. */
 #include "ram.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Exports and imports DMA-bufs with every driver that has a device in QEMU. */
 #include "dmabufs.h"
+#include "file.h"
 #include "ram.h"
 #include "vfio.h"
 
@@ -30,16 +32,6 @@ static int check(int ret, const char *what)
 {
 	if (ret < 0)
 		fail("%s: %s", what, err(errno));
-	return ret;
-}
-
-int put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
-	int ret = fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
-
-	if (fd >= 0)
-		close(fd);
 	return ret;
 }
 
@@ -267,7 +259,7 @@ static int mbochs_open(void)
 	char path[200];
 	int fd;
 
-	put(MBOCHS "/mdev_supported_types/mbochs-small/create", MBOCHS_UUID);
+	write_file(MBOCHS "/mdev_supported_types/mbochs-small/create", MBOCHS_UUID);
 	if (glob(MBOCHS "/" MBOCHS_UUID "/vfio-dev/vfio*", 0, NULL, &found))
 		fail("no mbochs device");
 	snprintf(path, sizeof(path), "/dev/vfio/devices%s",

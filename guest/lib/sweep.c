@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Has one allocation after the other fail, and looks for what that leaves behind. */
 #include "sweep.h"
+#include "inject.h"
 #include "lab.h"
 
 #include <errno.h>
@@ -11,32 +13,18 @@
 
 #define MOST 3000
 
-static void put(const char *path, const char *text)
+static void need(const char *what, int ret)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		fail("%s: %s: is fault injection in this kernel?", path, err(errno));
-	close(fd);
+	if (ret)
+		fail("%s: %s: is fault injection in this kernel?", what, err(ret));
 }
 
+/* Pages of user space as well: sweep() sees to it that this program needs none. */
 void sweep_init(void)
 {
-	static const char *const settings[][2] = {
-		{ "failslab/ignore-gfp-wait", "N" },
-		{ "failslab/verbose", "0" },
-		{ "fail_page_alloc/ignore-gfp-wait", "N" },
-		{ "fail_page_alloc/ignore-gfp-highmem", "N" },
-		{ "fail_page_alloc/min-order", "0" },
-		{ "fail_page_alloc/verbose", "0" },
-		{ "fail_iommufd/verbose", "0" },
-	};
-	char path[100];
-
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", settings[i][0]);
-		put(path, settings[i][1]);
-	}
+	need("allocations", inject_setup());
+	need("pages of user space", inject_set("fail_page_alloc/ignore-gfp-highmem", "N"));
+	need("iommufd", inject_set("fail_iommufd/verbose", "0"));
 }
 
 static void inject(int file, int nth)

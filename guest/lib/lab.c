@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Has devices move bytes, and compares the BAR with what must be in it. */
 #include "lab.h"
 #include "channel.h"
 
@@ -16,7 +17,7 @@
 /* One window per range and end, and one inside each range. */
 #define MAX_WINDOWS (2 * MAX_RANGES + 1)
 
-struct bench *bench;
+struct machine *machine;
 
 /* ---- shapes and views ---- */
 
@@ -337,11 +338,11 @@ static int64_t now_ms(void)
  */
 static void wait_for_ratelimit(void)
 {
-	int64_t left = bench->last_fault_ms + 5500 - now_ms();
+	int64_t left = machine->last_fault_ms + 5500 - now_ms();
 
 	if (left > 0)
 		usleep(left * 1000);
-	bench->last_fault_ms = now_ms();
+	machine->last_fault_ms = now_ms();
 }
 
 /*
@@ -444,10 +445,10 @@ void lab_open(struct lab *lab, enum exporter which)
 	lab->salt = (uint64_t)getpid() << 32;	/* a row is a process */
 	lab->kmsg = kmsg_open();
 	lab->iommufd = iommufd_open();
-	pdev_open(&lab->exporter, bench->exporter[which], 2, lab->iommufd);
+	pdev_open(&lab->exporter, machine->exporter[which], 2, lab->iommufd);
 	if (lab->exporter.bar_len != BAR_SIZE)
 		fail("%s: BAR of %zu bytes", lab->exporter.bdf, lab->exporter.bar_len);
-	pdev_open(&lab->edu[0], bench->edu[0], 0, lab->iommufd);
+	pdev_open(&lab->edu[0], machine->edu[0], 0, lab->iommufd);
 	lab->file = which * BAR_SIZE;
 	lab->ram = ram;
 	lab->ioas = lab_new_ioas(lab);
@@ -457,7 +458,7 @@ void lab_open(struct lab *lab, enum exporter which)
 
 void lab_open_second_edu(struct lab *lab)
 {
-	pdev_open(&lab->edu[1], bench->edu[1], 0, lab->iommufd);
+	pdev_open(&lab->edu[1], machine->edu[1], 0, lab->iommufd);
 }
 
 struct bufinfo bufinfo_read(void)

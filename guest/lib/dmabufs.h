@@ -38,7 +38,4 @@ int import_zcrx(int dmabuf);
 /* The device whose BAR export_vfio() has exported. */
 extern struct pdev vfio_exporter;
 
-/* Writes a line to a file of sysfs or tracefs: 0 or -errno. */
-int put(const char *path, const char *text);
-
 #endif

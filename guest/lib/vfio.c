@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Drives vfio-pci, iommufd and the edu. */
 #include "vfio.h"
+#include "file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -66,19 +68,6 @@ int pci_find(uint32_t id, char bdf[][16], int max)
 	return found;
 }
 
-static int sysfs_write(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 /*
  * Enables the device first, so that vfio does not have to each time that it is
  * opened: asking ACPI for the interrupt's route costs seconds under KASAN.
@@ -89,14 +78,14 @@ int pci_bind(const char *bdf, const char *driver)
 	int ret;
 
 	snprintf(path, sizeof(path), SYS_PCI "/devices/%s/enable", bdf);
-	ret = sysfs_write(path, "1");
+	ret = write_file(path, "1");
 	if (ret)
 		return ret;
 	snprintf(path, sizeof(path), SYS_PCI "/devices/%s/driver_override", bdf);
-	ret = sysfs_write(path, driver);
+	ret = write_file(path, driver);
 	if (ret)
 		return ret;
-	return sysfs_write(SYS_PCI "/drivers_probe", bdf);
+	return write_file(SYS_PCI "/drivers_probe", bdf);
 }
 
 int pci_unbind(const char *bdf)
@@ -104,7 +93,7 @@ int pci_unbind(const char *bdf)
 	char path[128];
 
 	snprintf(path, sizeof(path), SYS_PCI "/devices/%s/driver/unbind", bdf);
-	return sysfs_write(path, bdf);
+	return write_file(path, bdf);
 }
 
 int pci_bind_vfio(const char *bdf)

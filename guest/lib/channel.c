@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Talks to the host, and reads the kernel command line that it has set. */
 #include "channel.h"
 
 #include <fcntl.h>

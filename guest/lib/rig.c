@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Binds the devices of faults and races, and tries whether they still move bytes. */
 #include "rig.h"
 #include "channel.h"
 #include "ram.h"
@@ -41,8 +42,8 @@ static void bind(const char *bdf, const char *driver)
 void rig_init(void)
 {
 	say("row devices");
-	bench = mmap(NULL, sizeof(*bench), PROT_READ | PROT_WRITE,
-		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	machine = mmap(NULL, sizeof(*machine), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	lab_init();
 	for (int i = 0; i < 64; i++)
 		rig_shapes[2].ranges[i] = (struct range) {
@@ -50,12 +51,12 @@ void rig_init(void)
 		};
 	for (int i = 0; i < 300; i++)
 		rig_shapes[3].ranges[i] = (struct range){ (i * 37 % 300) * 3 * PAGE, PAGE };
-	find(ID_IVSHMEM, bench->exporter, EXPORTERS);
-	find(ID_EDU, bench->edu, EDUS);
+	find(ID_IVSHMEM, machine->exporter, EXPORTERS);
+	find(ID_EDU, machine->edu, EDUS);
 	for (int i = 0; i < EXPORTERS; i++)
-		bind(bench->exporter[i], "vfio-pci");
-	bind(bench->edu[0], "vfio-pci");
-	bind(bench->edu[1], "device-heap-test");
+		bind(machine->exporter[i], "vfio-pci");
+	bind(machine->edu[0], "vfio-pci");
+	bind(machine->edu[1], "device-heap-test");
 	say("pass");
 }
 
@@ -79,7 +80,7 @@ static void expect_sgt(struct lab *lab, const struct shape *shape, int dmabuf)
 	int importer = importer_open();
 
 	need("importer", importer);
-	need("attach", importer_attach(importer, dmabuf, bench->edu[1],
+	need("attach", importer_attach(importer, dmabuf, machine->edu[1],
 				       DEVICE_HEAP_TEST_P2P));
 	need("map by scatterlist", importer_map(importer));
 	need("copy", importer_copy(importer, 8, RIG_SIZE - PAGE, 64));

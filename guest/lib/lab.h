@@ -57,14 +57,14 @@ struct lab {
 	int kmsg;
 };
 
-/* What the parent found, and what outlives a row. */
-struct bench {
+/* Shared by the rows, which are processes: the devices, and when one faulted last. */
+struct machine {
 	char exporter[EXPORTERS][16];
 	char edu[EDUS][16];
 	int64_t last_fault_ms;
 };
 
-extern struct bench *bench;
+extern struct machine *machine;
 
 /* Once, before the first row. */
 void lab_init(void);

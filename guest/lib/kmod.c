@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+/* Loads and unloads kernel modules, for the guest has no modprobe. */
 #include "kmod.h"
 
 #include <errno.h>
