@@ -48,6 +48,12 @@ extern const struct dma_buf_converter dma_buf_pal_to_sgt;
 extern const struct dma_buf_converter *dma_buf_test_converter;
 #endif
 
+struct dma_buf_attachment *
+dma_buf_attach_request(struct dma_buf *dmabuf,
+		       const struct dma_buf_mapping_match *request,
+		       const struct dma_buf_attach_ops *importer_ops,
+		       void *importer_priv);
+
 /* A PCI address, or the name of a function and its module */
 #define DMA_BUF_IMPORTER_NAME_LEN	64
 

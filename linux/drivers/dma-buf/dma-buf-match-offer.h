@@ -24,6 +24,8 @@ int dma_buf_match_all_converted(struct dma_buf_match_args *args,
 				const struct dma_buf_mapping_match *exp,
 				size_t exp_len);
 
+#define NO_COMMON_TYPE "no-common-type"
+
 static __always_inline int
 dma_buf_match_pair(struct dma_buf *dmabuf,
 		   const struct dma_buf_mapping_type *type,
@@ -34,9 +36,8 @@ dma_buf_match_pair(struct dma_buf *dmabuf,
 	if (type != imp->type) {
 		if (WARN_ON(!imp->type))
 			return -EINVAL;
-		if (trace_dma_buf_match_enabled())
-			dma_buf_trace_verdict(dmabuf, exp, imp,
-					      "no-common-type", -EOPNOTSUPP);
+		if (!dmabuf || trace_dma_buf_match_enabled())
+			dma_buf_match_refuse(dmabuf, exp, imp, NO_COMMON_TYPE);
 		return -EOPNOTSUPP;
 	}
 	if (!type->match)
@@ -65,7 +66,7 @@ dma_buf_match_offer(struct dma_buf_match_args *args,
 				dma_buf_trace_verdict(dmabuf, exp, imp,
 						      "match", 0);
 			attach->map_type = *exp;
-			if (type->finish_match)
+			if (dmabuf && type->finish_match)
 				type->finish_match(args, exp, imp);
 			return 0;
 		}

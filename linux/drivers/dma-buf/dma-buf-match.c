@@ -28,6 +28,7 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(dma_buf_unmap);
 
 /* Each has its own file */
 static const struct dma_buf_converter *const dma_buf_converters[] = {
+	&dma_buf_pal_to_sgt,
 	NULL
 };
 
@@ -124,9 +125,22 @@ void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name)
 		strscpy(name, "none", size);
 }
 
+/* Without a buffer it is the request of a query, which wants to know */
+static void dma_buf_match_answer(const struct dma_buf_mapping_match *imp,
+				 const char *why)
+{
+	struct dma_buf_match_query *query =
+		container_of((struct dma_buf_mapping_match *)imp,
+			     struct dma_buf_match_query, request);
+
+	/* Pairs that did meet tell more than those that did not */
+	if (!query->why || strcmp(why, NO_COMMON_TYPE))
+		query->why = why;
+}
+
 /**
  * dma_buf_match_refuse - refuse a pair, and say why
- * @dmabuf:	[in]	the buffer
+ * @dmabuf:	[in]	the buffer, or NULL
  * @exp:	[in]	the offer
  * @imp:	[in]	the request
  * @why:	[in]	the reason as one word, such as "foreign-link"
@@ -144,7 +158,10 @@ int dma_buf_match_refuse(const struct dma_buf *dmabuf,
 			 const struct dma_buf_mapping_match *imp,
 			 const char *why)
 {
-	trace_dma_buf_match(dmabuf, exp, imp, why, -EOPNOTSUPP);
+	if (dmabuf)
+		trace_dma_buf_match(dmabuf, exp, imp, why, -EOPNOTSUPP);
+	else
+		dma_buf_match_answer(imp, why);
 	return -EOPNOTSUPP;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_match_refuse, "DMA_BUF");
@@ -179,7 +196,8 @@ noinline void dma_buf_trace_verdict(const struct dma_buf *dmabuf,
 				    const struct dma_buf_mapping_match *imp,
 				    const char *verdict, int err)
 {
-	trace_dma_buf_match(dmabuf, exp, imp, verdict, err);
+	if (dmabuf)
+		trace_dma_buf_match(dmabuf, exp, imp, verdict, err);
 }
 
 /* The search ends with this pair. A positive verdict is not a match */
@@ -190,7 +208,7 @@ noinline int dma_buf_stop_match(struct dma_buf_match_args *args,
 {
 	if (WARN_ON(err > 0))
 		err = -EINVAL;
-	trace_dma_buf_match(args->dmabuf, exp, imp, "error", err);
+	dma_buf_trace_verdict(args->dmabuf, exp, imp, "error", err);
 	return err;
 }
 
@@ -245,6 +263,60 @@ dma_buf_match_all_converted(struct dma_buf_match_args *args,
 	return -EOPNOTSUPP;
 }
 
+/* Every offer as it is, and then what converters make of it */
+static __always_inline int
+dma_buf_match_offers(struct dma_buf_match_args *args,
+		     const struct dma_buf_mapping_match *exp, size_t exp_len)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < exp_len; i++) {
+		ret = dma_buf_try_offer(args, &exp[i]);
+		if (ret != -EOPNOTSUPP)
+			return ret;
+	}
+	return dma_buf_match_all_converted(args, exp, exp_len);
+}
+
+/**
+ * dma_buf_match_query - what would come of an attach?
+ * @query:	[in,out] the importer's request, and the answer
+ * @exp:	[in]	the offers that a buffer would make
+ * @exp_len:	[in]	number of offers
+ *
+ * Does what dma_buf_match_mapping() does, for one request and without a buffer.
+ * Nothing is taken or traced. An attach may still fail for other reasons, such
+ * as a lack of memory.
+ *
+ * Context: May sleep.
+ *
+ * Return: What dma_buf_match_mapping() would return.
+ */
+int dma_buf_match_query(struct dma_buf_match_query *query,
+			const struct dma_buf_mapping_match *exp,
+			size_t exp_len)
+{
+	struct dma_buf_attachment attach = {};
+	struct dma_buf_match_args args = {
+		.attach = &attach,
+		.imp_matches = &query->request,
+		.imp_len = 1,
+	};
+	int ret;
+
+	might_sleep();
+
+	query->why = exp_len ? NULL : "no-offer";
+	ret = dma_buf_match_offers(&args, exp, exp_len);
+	/* A pair that was refused is not why another one ends the search */
+	if (ret != -EOPNOTSUPP)
+		query->why = NULL;
+	query->type = attach.map_type.type;
+	return ret;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_match_query, "DMA_BUF");
+
 /**
  * dma_buf_match_mapping - pick the mapping type of a new attachment
  * @args:	[in]	the attach, as passed to &dma_buf_ops.match_mapping
@@ -266,9 +338,6 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 			  const struct dma_buf_mapping_match *exp,
 			  size_t exp_len)
 {
-	size_t i;
-	int ret;
-
 	might_sleep();
 
 	if (WARN_ON(!args || !args->dmabuf || !args->attach ||
@@ -281,11 +350,6 @@ int dma_buf_match_mapping(struct dma_buf_match_args *args,
 	if (!exp_len)
 		return dma_buf_attach_refuse(args->attach, "no-offer",
 					     -EOPNOTSUPP);
-	for (i = 0; i < exp_len; i++) {
-		ret = dma_buf_try_offer(args, &exp[i]);
-		if (ret != -EOPNOTSUPP)
-			return ret;
-	}
-	return dma_buf_match_all_converted(args, exp, exp_len);
+	return dma_buf_match_offers(args, exp, exp_len);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_match_mapping, "DMA_BUF");

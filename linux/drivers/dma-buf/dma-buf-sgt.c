@@ -55,12 +55,32 @@ dma_buf_sgt_match_p2p(struct dma_buf *dmabuf,
 	if (WARN(exp->sgt_data.exporter_requires_p2p !=
 			 DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE,
 		 "dma-buf: bogus P2P requirement %u of exporter %s\n",
-		 exp->sgt_data.exporter_requires_p2p, dmabuf->exp_name))
+		 exp->sgt_data.exporter_requires_p2p,
+		 dmabuf ? dmabuf->exp_name : "none"))
 		return -EINVAL;
 	if (WARN_ON(!pdev))
 		return -EINVAL;
 
 	why = dma_buf_sgt_p2p_obstacle(pdev, imp);
+	return why ? dma_buf_match_refuse(dmabuf, exp, imp, why) : 0;
+}
+
+static const struct dma_buf_mapping_sgt_exp_ops *
+dma_buf_sgt_offered_ops(const struct dma_buf_mapping_match *exp)
+{
+	return container_of(exp->exp_ops,
+			    const struct dma_buf_mapping_sgt_exp_ops, ops);
+}
+
+/* Memory that is no MMIO is for every device, unless the exporter says why not */
+static noinline int
+dma_buf_sgt_match_memory(struct dma_buf *dmabuf,
+			 const struct dma_buf_mapping_match *exp,
+			 const struct dma_buf_mapping_match *imp)
+{
+	struct device *dev = imp->sgt_data.importing_dma_device;
+	const char *why = dma_buf_sgt_offered_ops(exp)->obstacle(exp, dev);
+
 	return why ? dma_buf_match_refuse(dmabuf, exp, imp, why) : 0;
 }
 
@@ -76,7 +96,9 @@ static int dma_buf_sgt_match(struct dma_buf *dmabuf,
 	if (exp->sgt_data.exporter_requires_p2p !=
 	    DMA_SGT_EXPORTER_REQUIRES_NOTHING)
 		return dma_buf_sgt_match_p2p(dmabuf, exp, imp);
-	return 0;
+	if (likely(!dma_buf_sgt_offered_ops(exp)->obstacle))
+		return 0;
+	return dma_buf_sgt_match_memory(dmabuf, exp, imp);
 }
 
 static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,

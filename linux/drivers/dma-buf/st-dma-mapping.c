@@ -28,8 +28,7 @@ MODULE_IMPORT_NS("DMA_BUF");
 	} while (0)
 
 /* Every importer keeps an attachment, and pays for its size */
-static_assert(sizeof(struct dma_buf_attachment) -
-	      2 * sizeof(void *) * (sizeof(void *) == 8) <= 96);
+static_assert(sizeof(struct dma_buf_attachment) <= 96);
 
 /* ---- An exporter that counts how it is called ---- */
 
@@ -486,6 +485,67 @@ static void test_match_no_pair(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, fake->attaches);
 }
 
+/* The verdict is in the offer */
+static int query_match(struct dma_buf *dmabuf,
+		       const struct dma_buf_mapping_match *exp,
+		       const struct dma_buf_mapping_match *imp)
+{
+	int ret = exp->payload[1];
+
+	if (ret == -EOPNOTSUPP)
+		return dma_buf_match_refuse(dmabuf, exp, imp, "query-test");
+	return ret;
+}
+
+static const struct dma_buf_mapping_type query_types[] = {
+	{ .name = "Q", .match = query_match },
+	{ .name = "R", .match = query_match },
+};
+
+/* Without a buffer: the same verdicts, and the word of the pair that met */
+static void test_match_query(struct kunit *test)
+{
+	static const struct {
+		int offers;	/* how many of the offers below */
+		int verdict[3];
+		int ret;
+		const char *why;
+	} rows[] = {
+		{ 0, {}, -EOPNOTSUPP, "no-offer" },
+		{ 1, {}, -EOPNOTSUPP, "no-common-type" },
+		{ 2, { 0, 0 }, 0, NULL },
+		{ 2, { 0, -EOPNOTSUPP }, -EOPNOTSUPP, "query-test" },
+		{ 3, { 0, -EOPNOTSUPP, 0 }, 0, NULL },
+		{ 3, { 0, -EOPNOTSUPP, -EOPNOTSUPP }, -EOPNOTSUPP, "query-test" },
+		{ 3, { 0, -EIO, 0 }, -EIO, NULL },
+		{ 3, { -EIO, 0, -EIO }, 0, NULL },
+	};
+	struct dma_buf_match_query query;
+
+	for (int i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct dma_buf_mapping_match offers[] = {
+			{ .type = &query_types[1] },
+			{ .type = &query_types[0] },
+			{ .type = &query_types[0] },
+		};
+
+		for (int o = 0; o < ARRAY_SIZE(offers); o++)
+			offers[o].payload[1] = rows[i].verdict[o];
+		query = (struct dma_buf_match_query) {
+			.request.type = &query_types[0],
+			.type = &query_types[1],
+			.why = "old",
+		};
+		KUNIT_EXPECT_EQ(test, rows[i].ret,
+				dma_buf_match_query(&query, offers,
+						    rows[i].offers));
+		KUNIT_EXPECT_PTR_EQ(test, rows[i].ret ? NULL : &query_types[0],
+				    query.type);
+		KUNIT_EXPECT_STREQ(test, rows[i].why ?: "none",
+				   query.why ?: "none");
+	}
+}
+
 static void test_match_bad_arguments(struct kunit *test)
 {
 	const struct dma_buf_mapping_match good = DMA_BUF_IMAPPING_PAL();
@@ -695,6 +755,7 @@ static struct kunit_case dma_buf_match_cases[] = {
 	KUNIT_CASE(test_match_random),
 	KUNIT_CASE(test_match_order),
 	KUNIT_CASE(test_match_no_pair),
+	KUNIT_CASE(test_match_query),
 	KUNIT_CASE(test_match_bad_arguments),
 	KUNIT_CASE(test_match_bad_exporter),
 	KUNIT_CASE(test_attach_complete),

@@ -75,7 +75,8 @@ struct dma_buf_mapping_type {
 	 *
 	 * Called without the dma-buf reservation lock and may sleep. Whatever
 	 * it reads from the exporter, the exporter must hold a reference of its
-	 * own to for as long as the buffer exists.
+	 * own to for as long as the buffer exists. There is no buffer yet, and
+	 * @dmabuf is NULL, if dma_buf_match_query() asks.
 	 *
 	 * This callback is optional; without it every pair of the type fits.
 	 *
@@ -243,6 +244,21 @@ struct dma_buf_match_args {
 	size_t imp_len;
 };
 
+/**
+ * struct dma_buf_match_query - a match without a buffer, and what came of it
+ * @request: the importer's request
+ * @type: the mapping type that an attachment would have, NULL if none
+ * @why: why there is none, as one word; NULL if nobody has said it
+ */
+struct dma_buf_match_query {
+	struct dma_buf_mapping_match request;
+	const struct dma_buf_mapping_type *type;
+	const char *why;
+};
+
+int dma_buf_match_query(struct dma_buf_match_query *query,
+			const struct dma_buf_mapping_match *exp,
+			size_t exp_len);
 int dma_buf_match_mapping(struct dma_buf_match_args *args,
 			  const struct dma_buf_mapping_match *exp,
 			  size_t exp_len);

@@ -54,6 +54,22 @@ struct dma_buf_mapping_sgt_exp_ops {
 	void (*unmap_dma_buf)(struct dma_buf_attachment *attach,
 			      struct sg_table *sgt,
 			      enum dma_data_direction dir);
+
+	/**
+	 * @obstacle:
+	 *
+	 * Says why @dev cannot use the memory, as a word for
+	 * dma_buf_match_refuse(). Called when the offer @exp, which is the
+	 * exporter's own and no copy of it, is matched: without the dma-buf
+	 * reservation lock, and there may be no buffer yet. This callback is
+	 * optional; without it the offer is for every device.
+	 *
+	 * Returns:
+	 *
+	 * The reason, or NULL if @dev can use the memory.
+	 */
+	const char *(*obstacle)(const struct dma_buf_mapping_match *exp,
+				struct device *dev);
 };
 
 /**
@@ -81,7 +97,8 @@ struct dma_buf_mapping_sgt_exp_ops {
  * DMA_BUF_EMAPPING_SGT - an exporter's offer of the SGT type
  * @_ops: pointer to &struct dma_buf_mapping_sgt_exp_ops
  *
- * Fits every SGT importer.
+ * Fits every SGT importer, but for what &dma_buf_mapping_sgt_exp_ops.obstacle
+ * says.
  */
 #define DMA_BUF_EMAPPING_SGT(_ops)					\
 	((struct dma_buf_mapping_match) {				\

@@ -97,6 +97,30 @@ static const struct reason {
 			"put both below one PCIe switch, or copy the data to a buffer in RAM",
 	},
 	{
+		.verdict = "out-of-reach",
+		.cause =
+			"this importer's device does not reach all memory of the heap",
+		.change =
+			"allocate from the heap of the importer's device, or of one that reaches no further",
+	},
+	{
+		.verdict = "memory-pool",
+		.cause =
+			"the buffer is in a memory pool that only the heap's device can use",
+		.change = "allocate from another heap",
+	},
+	{
+		.verdict = "bounce-buffer",
+		.cause = "this importer's device only gets copies of memory",
+		.change =
+			"allocate from the heap of the importer's device, or boot without swiotlb=force",
+	},
+	{
+		.verdict = "no-dma",
+		.cause = "this importer's device does no DMA",
+		.change = "import for the device that does, often its parent",
+	},
+	{
 		.verdict = "not-revocable",
 		.exporter = true,
 		.cause =

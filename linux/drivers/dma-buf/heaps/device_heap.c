@@ -687,8 +687,17 @@ static struct dma_buf *device_heap_allocate(struct dma_heap *dma_heap,
 	return dmabuf;
 }
 
+static const struct dma_buf_mapping_match *
+device_heap_offer(struct dma_heap *dma_heap)
+{
+	struct device_heap *heap = dma_heap_get_drvdata(dma_heap);
+
+	return &heap->offer;
+}
+
 static const struct dma_heap_ops device_heap_ops = {
 	.allocate = device_heap_allocate,
+	.offer = device_heap_offer,
 };
 
 /* ---- removal ---- */
