@@ -65,7 +65,7 @@ coverage:
 	@tools/setup fetch && tools/coverage
 
 mutate:
-	@tools/setup fetch series && . tools/lib.sh && patched_tree && tools/mutate
+	@tools/setup fetch series user && . tools/lib.sh && patched_tree && tools/mutate
 
 deb:
 	@. tools/lib.sh; tools/setup fetch series build deb && patched_tree && tools/deb

@@ -76,18 +76,18 @@ class Coverage(unittest.TestCase):
 
     def test_exclusions(self):
         for what, pattern in (("line", "return g"), ("function", "f")):
-            self.exclude(f"# comment\n{what}\tdrivers/*\t{pattern}\tbecause\n")
+            self.exclude(f"# comment\n{what} | drivers/* | {pattern} | because\n")
             self.assertEqual(self.report((1, 0, 1))[:2], ([], ""), what)
-        self.exclude("branch\tdrivers/*\treturn g\tbecause\n")
+        self.exclude("branch | drivers/* | return g | because\n")
         self.assertEqual(len(self.report((1, 0, 1))[0]), 2)
 
     def test_an_exclusion_of_nothing(self):
-        self.exclude("branch\tdrivers/*\treturn g\tbecause\n")
+        self.exclude("branch | drivers/* | return g | because\n")
         self.assertEqual(self.report((1, 1, 1))[0],
                          ["coverage.txt: nothing fits 'return g' of drivers/*"])
 
     def test_no_reason(self):
-        self.exclude("line\tdrivers/*\treturn g\n")
+        self.exclude("line | drivers/* | return g\n")
         with self.assertRaises(SystemExit):
             self.report((1, 1, 1))
 

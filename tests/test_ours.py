@@ -99,8 +99,8 @@ class Table(unittest.TestCase):
     def test_rows_are_filled_up(self):
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory, "table")
-            path.write_text("# text\n\na | b\n c|d | e \n")
-            self.assertEqual(ours.read_table(path, 3), [("a", "b", ""), ("c", "d", "e")])
+            path.write_text("# text\n\na | b\n c|d | e \nf | | g\n")
+            self.assertEqual(ours.read_table(path, 3), [("a", "b", ""), ("c|d", "e", ""), ("f", "", "g")])
 
     def test_the_file_of_the_project(self):
         table = ours.read_areas()

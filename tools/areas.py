@@ -258,16 +258,12 @@ def pairs(*more):
 def in_vm(name, programs, *more, append="", modules=(), kernel="kernel-debug", image=None,
           timeout=2400):
     """Boot a kernel, load modules, run programs, return their rows and the verdict."""
-    name, out, results = PREFIX + name, where("OUT"), where("RESULTS")
+    name, out = PREFIX + name, where("OUT")
     status(name, "in the VM")
-    saved = results / f"{name}.json"
+    saved = ours.result(out, name)
     saved.unlink(missing_ok=True)
-    said = watch(name, [
-        sys.executable, TOP / "tools/vm.py", "--results", results, "--name", name,
-        "--kernel", out / kernel / "arch/x86/boot/bzImage", "--table",
-        "--initrd", out / "guest" / (image or ours.image(kernel)), "--run", programs + LAST_PROGRAM,
-        "--timeout", str(timeout), *more,
-        "--append", f"{append} {ours.modules(out / kernel, modules)}"])
+    said = watch(name, ours.vm(out, name, programs + LAST_PROGRAM, "--table", *more, kernel=kernel, image=image,
+                               append=append, loaded=modules, timeout=timeout))
     if not saved.exists():
         raise Stop(said or "the VM gave no result")
     data = json.loads(saved.read_text())
@@ -534,12 +530,13 @@ HEAP_POOL = ("memmap=48M$384M device_heap_test.pool_base=0x18000000 "
 
 def area_heap():
     """Device heaps; the same with faults, which DMA-API debugging does not survive, for it
-    allocates as well; then the kernel's own test, on all heaps that others can import from.
-    The first two give the edu its heap."""
+    allocates as well; with bounce buffers for everybody; then the kernel's own test, on all
+    heaps that others can import from. All but the last give the edu its heap."""
     faults = ("faults", "faults_of_another_device")
     yield from kselftest("heap", f"device-heap:-{'-'.join(faults)}", f"{HEAP_CMA} {HEAP_POOL}")
     for case in kselftest("heap-faults", f"device-heap:{'+'.join(faults)}", f"{HEAP_CMA} {HEAP_POOL} dma_debug=off"):
         yield Case(f"faults: {case.name}", case.result, case.reason, case.seconds)
+    yield from kselftest("heap-bounce", "device-heap:bounce_buffers", f"{HEAP_CMA} {HEAP_POOL} swiotlb=force")
     yield from kselftest("heap-others", "device-heap:sysfs,dmabuf-heap", HEAP_CMA, ["vgem"])
 
 
@@ -640,10 +637,9 @@ def image():
 
 # What areas need: how it is made, what it needs itself, and the file that says that all
 # but the last changes was made before.
-IMAGE = "arch/x86/boot/bzImage"
 NEEDS = {"tree": (lambda: step("patched_tree"), (), "linux/Makefile"),
-         "run": (lambda: step("build_kernel run"), ("tree",), f"kernel/{IMAGE}"),
-         "debug": (lambda: step("build_kernel debug"), ("tree",), f"kernel-debug/{IMAGE}"),
+         "run": (lambda: step("build_kernel run"), ("tree",), f"kernel/{ours.BZIMAGE}"),
+         "debug": (lambda: step("build_kernel debug"), ("tree",), f"kernel-debug/{ours.BZIMAGE}"),
          "guest": (lambda: step("build_guest"), ("tree",), "guest/initramfs.cpio"),
          "image": (image, ("guest", "debug"), "guest/test.cpio")}
 PACKAGES = {"tree": "fetch series", "run": "build", "debug": "build", "guest": "run", "image": "test"}

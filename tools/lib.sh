@@ -20,6 +20,14 @@ while IFS= read -r path; do
 	fi
 done < <(echo "$TOP" && realpath -m "$TOP" "$BUILD")
 unset unfit path
+for path in "$BUILD" "$BUILD"/*/; do
+	if [[ -d $path && ! -w $path ]]; then
+		echo "build: ${path#"$TOP/"} is not yours to write to: go on as $(stat -c %U "$path"), or" \
+			"'sudo chown -R $(id -un) build'" >&2
+		exit 1
+	fi
+done
+unset path
 JOBS=${JOBS:-$(nproc)}
 LINUX=${LINUX:-}
 [[ -z $LINUX ]] || LINUX=$(realpath -m "$LINUX")
@@ -193,4 +201,10 @@ build_guest() {
 	local log=$RESULTS/guest.log
 	make -s -C "$TOP/guest" OUT="$OUT/guest" LINUX="$TREE" IMAGE="${IMAGE:-initramfs.cpio}" EXTRA="$*" >"$log" 2>&1 ||
 		die guest "$(grep -m1 -E 'error|Error|guest: ' "$log" || echo 'make failed'): see $(short "$log")"
+}
+
+# boot_vm NAME PROGRAMS KERNEL-DIRECTORY [OPTION...]: of tools/vm.py, with the plain initramfs
+boot_vm() {
+	python3 "$TOP/tools/vm.py" --results "$RESULTS" --name "$1" --run "$2" --kernel "$3/arch/x86/boot/bzImage" \
+		--initrd "$OUT/guest/initramfs.cpio" --timeout 300 "${@:4}"
 }

@@ -16,12 +16,13 @@ AREAS = TOOLS.parent / "tests/areas.txt"
 
 
 def read_table(path, columns):
-    """The rows of `a | b | c | why`, each with that many columns; # starts a comment."""
+    """The rows of `a | b | c | why`, each with that many columns; # starts a comment. A bar
+    with no space around it is text, as in a regular expression."""
     rows = []
     for number, line in enumerate(Path(path).read_text().splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        row = [part.strip() for part in line.split("|")]
+        row = [part.strip() for part in re.split(r"(?<!\S)\|(?!\S)", line)]
         if len(row) > columns or not row[0]:
             raise ValueError(f"{path}:{number}: not {columns} columns: {line}")
         rows.append(tuple(row + [""] * (columns - len(row))))
@@ -86,12 +87,29 @@ def load(name):
     return module
 
 
-def boot(results, name, *argv):
+BZIMAGE = "arch/x86/boot/bzImage"
+
+
+def vm(out, name, programs, *more, kernel="kernel-debug", image=None, append="", loaded=(), timeout=600):
+    """The command that boots a kernel of build/KVER (out), and runs the guest's programs in it.
+
+    The guest loads the modules first. Results are out/results/name.*; more is for vm.py."""
+    initrd = image or ("test.cpio" if kernel == "kernel-debug" else "initramfs.cpio")
+    return [sys.executable, TOOLS / "vm.py", "--results", out / "results", "--name", name,
+            "--kernel", out / kernel / BZIMAGE, "--initrd", out / "guest" / initrd, "--run", programs,
+            "--timeout", str(timeout), *more,
+            "--append", f"{append} {modules(out / kernel, loaded)}".strip()]
+
+
+def result(out, name):
+    return out / "results" / f"{name}.json"
+
+
+def boot(out, name, programs, *more, **how):
     """What vm.py writes of a boot; never what an earlier one of that name has left."""
-    saved = results / f"{name}.json"
+    saved = result(out, name)
     saved.unlink(missing_ok=True)
-    done = subprocess.run([sys.executable, TOOLS / "vm.py", "--results", results, "--name", name, *argv],
-                          capture_output=True, text=True, check=False)
+    done = subprocess.run(vm(out, name, programs, *more, **how), capture_output=True, text=True, check=False)
     if not saved.exists():
         said = (done.stdout + done.stderr).strip().splitlines() or ["no message"]
         sys.exit(f"{name}: {said[-1]}")
@@ -100,11 +118,6 @@ def boot(results, name, *argv):
 
 # What makes the debug kernel the exporter or importer of everything that QEMU has.
 LIVE = ["virtio-gpu", "vgem", "vivid", "e1000e", "veth", "mbochs"]
-
-
-def image(kernel):
-    """The initramfs for a kernel: the debug kernel's has modules and more programs."""
-    return "test.cpio" if kernel == "kernel-debug" else "initramfs.cpio"
 
 
 def built_modules(kernel):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import smpl
 from ktree import Fail, Tree
-from steps import EDITS, Step, newest, touched
+from steps import Step, newest, touched
 
 # Lines of context: few, so that other versions of the kernel fit as well, but as many as it
 # takes for each hunk to fit in one place only.

@@ -820,6 +820,38 @@ TEST(query_of_other_heaps)
 	check_query(_metadata, "system");
 }
 
+static bool booted_with(const char *word)
+{
+	char line[4096] = "";
+	int fd = open("/proc/cmdline", O_RDONLY);
+
+	if (read(fd, line, sizeof(line) - 1) < 0)
+		line[0] = '\0';
+	close(fd);
+	return strstr(line, word);
+}
+
+/* Where all DMA goes through bounce buffers, another device reaches a copy only */
+TEST(bounce_buffers)
+{
+	struct dma_heap_query_importer who = {
+		.device_fd = open_device("test-import"),
+	};
+	int heap = open_heap("test-heap"), buf = allocate(heap, SIZE);
+
+	if (!booted_with("swiotlb=force"))
+		SKIP(return, "for a kernel that is booted with swiotlb=force");
+	ASSERT_LE(0, buf);
+	ASSERT_EQ(0, query(heap, &who, 1));
+	EXPECT_EQ(-EOPNOTSUPP, who.error);
+	EXPECT_STREQ("bounce-buffer", who.reason);
+	EXPECT_EQ(-EOPNOTSUPP, try_import(buf, "test-import", true));
+	EXPECT_EQ(0, try_import(buf, "test-heap", true));
+	close(who.device_fd);
+	close(buf);
+	close(heap);
+}
+
 static int query_raw(int heap, struct dma_heap_query_data *data)
 {
 	return ioctl(heap, DMA_HEAP_IOCTL_QUERY, data) ? -errno : 0;
