@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of docs/: the functions, files, steps and links that they name exist."""
 
-import os
 import re
+import sys
 import unittest
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "tools"))
+import ours     # noqa: E402
+
 DOCS = [TOP / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted((TOP / "docs").glob("*.md"))
 
 # A row of docs/tour.md: ... | `function()` | `file` | new, stock, or `step`, `step` | ...
@@ -17,7 +20,7 @@ ROW = re.compile(r"\| `(\w+)(?:\(\))?` \| `([\w/.-]+\.[ch])` \| ([^|]+) \|")
 
 def patched_tree():
     """The tree of make tree, if there is one."""
-    tree = TOP / "build" / os.environ.get("KVER", "7.3") / "linux"
+    tree = ours.where("TREE")
     return tree if (tree / "drivers/dma-buf/dma-buf-match.c").exists() else None
 
 

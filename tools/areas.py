@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ours
+from ours import TOP, where
 from vm import no_gpu
 
-TOP = Path(__file__).resolve().parent.parent
 # Suites without which a run of KUnit proves nothing. Not run are dma-buf-fence*:
 # the series does not touch fences, their test_wait_backward takes a quarter of
 # an hour under lockdep, and their test_unwrap_merge_order leaks, in stock 7.3.
@@ -46,16 +46,6 @@ class Stop(Exception):
 
 
 # ---------------------------------------------------------------- processes
-
-def bash(script, *args, **more):
-    """Run a line of shell with what tools/lib.sh knows."""
-    return subprocess.run(["bash", "-c", f". {TOP}/tools/lib.sh; {script}", "-", *args],
-                          cwd=TOP, text=True, **more)
-
-
-def where(name):
-    return Path(bash(f'echo "${name}"', capture_output=True, check=True).stdout.strip())
-
 
 def step(script, *args):
     """A line of shell that says itself how far it is; its failure ends the area."""
@@ -190,12 +180,22 @@ def area_series():
     output(["git", "am", "-q", *mails], copy)
     lint = ours.load("lint")
     yield same("git am of the patches gives the same tree", hashes(copy)[1], first[1])
+    yield same("the tree has the files of linux/", *ours_and_theirs(copy))
     for mail in mails:
         said = lint.run_checkpatch(tree, "--showfile", str(mail))
         yield Case(f"checkpatch {mail.name}", "fail" if said else "pass", "".join(said[:1]))
     for name, code in BY_HAND.items():
         yield refused(copy, name, code)
     shutil.rmtree(copy)
+
+
+def ours_and_theirs(tree):
+    """The first file of linux/ that the tree has otherwise, and that of the tree."""
+    for path in sorted(p for p in (TOP / "linux").rglob("*") if p.is_file()):
+        there = tree / path.relative_to(TOP / "linux")
+        if not there.is_file() or there.read_bytes() != path.read_bytes():
+            return path.relative_to(TOP), there
+    return "", ""
 
 
 # What somebody might add to the tree, where no step looks for it by name.

@@ -12,7 +12,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 TOOLS = Path(__file__).resolve().parent
-AREAS = TOOLS.parent / "tests/areas.txt"
+TOP = TOOLS.parent
+AREAS = TOP / "tests/areas.txt"
+
+
+def where(name):
+    """OUT, TREE, RESULTS or KVER, as tools/lib.sh has it from the environment."""
+    said = subprocess.run(["bash", "-c", f'. {TOOLS}/lib.sh; echo "${name}"'], cwd=TOP, text=True,
+                          capture_output=True, check=False)
+    if said.returncode:
+        sys.exit(said.stderr.strip())
+    return Path(said.stdout.strip())
 
 
 def read_table(path, columns):
