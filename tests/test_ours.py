@@ -77,6 +77,8 @@ class Area(unittest.TestCase):
 
     def test_area_that_is_absent_as_a_whole(self):
         self.assertEqual(self.judge(Case("all heaps", "skip", "none")), [])
+        # An area of two boots says it twice.
+        self.assertEqual(self.judge(*2 * [Case("all heaps", "skip", "none")]), [])
 
     def test_absent_excuses_nothing_else(self):
         self.assertEqual(len(self.judge(Case("all heaps", "fail"))), 2)

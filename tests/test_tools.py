@@ -71,8 +71,15 @@ class Sandbox(unittest.TestCase):
             running = subprocess.Popen([self.top / "tools" / argv[0], *argv[1:]], text=True,
                                        start_new_session=True, stdout=said, stderr=said,
                                        env=self.environment(**env))
-        self.addCleanup(running.wait)
+        self.addCleanup(self.stop, running)
         return running
+
+    @staticmethod
+    def stop(running):
+        """With what it has started: a test that has failed must not wait for it."""
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
 
     def second_waits_for_first(self, first, second):
         """The fake apt-get ends when there is a file named go."""
@@ -84,7 +91,7 @@ class Sandbox(unittest.TestCase):
         self.assertEqual((first.wait(), second.wait()), (0, 0), self.said.read_text())
 
     def wait_for(self, condition):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not condition():
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.05)
