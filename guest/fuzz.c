@@ -267,13 +267,22 @@ static void take_edges(struct edges *set)
 	__atomic_store_n(&cover[0], 0, __ATOMIC_RELAXED);
 }
 
-/* What makes the host fail the run as well, see SPLATS in tools/vm.py. */
+/*
+ * What makes the host fail the run as well, see SPLATS in tools/vm.py. vmalloc() reports
+ * that fail_nth() had it fail, and the trace that follows is no splat either.
+ */
 static bool is_splat(const char *line)
 {
 	static const char *const splats[] = {
 		"WARNING:", "BUG:", "KASAN", "Call Trace:", "DMA-API: ", "refcount_t", "list_add", "list_del",
+		"page allocation ", "invoked oom-killer", "percpu: allocation failed",
 	};
+	static int lines_to_trace;
 
+	if (strstr(line, ": vmalloc error: "))
+		lines_to_trace = 5;
+	else if (lines_to_trace > 0 && lines_to_trace-- && strstr(line, "Call Trace:"))
+		return false;
 	for (size_t i = 0; i < sizeof(splats) / sizeof(splats[0]); i++)
 		if (strstr(line, splats[i]))
 			return true;

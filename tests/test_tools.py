@@ -263,6 +263,17 @@ class Setup(Sandbox):
             self.fake(name, "echo /usr/lib/libc.a")
         self.assertEqual(self.fine(self.run_tool("setup", "fetch", "series", "build", "run", LINUX="/x", **path)), "")
 
+    def test_header_is_looked_for_by_gcc(self):
+        path = self.other_distribution("bc", "flex", "bison")
+        for name in ("bc", "flex", "bison"):
+            self.fake(name, "true")
+        setup = self.top / "tools/setup"
+        text = setup.read_text()
+        setup.write_text(text.replace("libelf.h", "stdio.h"))
+        self.fine(self.run_tool("setup", "build", LINUX="/x", **path))
+        setup.write_text(text.replace("libelf.h", "no/such.h"))
+        self.refused(self.run_tool("setup", "build", LINUX="/x", **path), "install what has no/such.h")
+
     def test_unknown_need(self):
         self.refused(self.run_tool("setup", "nonsense"), "no such need 'nonsense'")
 

@@ -74,6 +74,11 @@ list_del corruption, ffff888000000000->next is NULL
 list_add double add: new=1, prev=2, next=3.
 BUG: Bad page state in process proof  pfn:12345
 Poison overwritten
+proof: page allocation failure: order:5, mode:0x40dc0(GFP_KERNEL|__GFP_ZERO), nodemask=(null)
+proof: page allocation stall for 10 secs: order:0, mode:0xcc0(GFP_KERNEL) nodemask=(null)
+proof: vmalloc error: size 131072, failed to allocate pages, mode:0xdc0(GFP_KERNEL), nodemask=(null)
+proof invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0
+percpu: allocation failed, size=8 align=8 atomic=0, failed to allocate new chunk
 ODEBUG: free active (active state 0) object: 1 object type: timer_list hint: x
 kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
 kmemleak: Cannot allocate a kmemleak_object structure
@@ -135,6 +140,15 @@ class Scan(unittest.TestCase):
                     self.assertEqual([(n, line) for n, _, line in found],
                                      [(len(CLEAN.splitlines()) + 1,
                                        prefix + splat)])
+
+    def test_what_the_fuzzer_has_injected_is_excused(self):
+        injected = ("fuzz: vmalloc error: size 131072, failed to allocate pages, mode:0xdc0\n"
+                    "CPU: 0 UID: 0 PID: 80 Comm: fuzz Not tainted 7.3\nHardware name: QEMU\n"
+                    "Call Trace:\n <TASK>\n")
+        self.assertEqual(vm.scan(injected), [])
+        self.assertEqual([name for _, name, _ in vm.scan(injected + "Call Trace:\n")], ["call trace"])
+        other = [name for _, name, _ in vm.scan(injected.replace("fuzz", "proof"))]
+        self.assertEqual(other, ["memory", "call trace"])
 
     def test_each_pattern_has_a_splat_here(self):
         found = {name for _, name, _ in vm.scan(SPLATS)}

@@ -70,6 +70,7 @@ class Schedule:
         self.run, self.report = run, report
         self.changed = threading.Condition()
         self.made = {}          # what is needed: "busy", "ready", or why it failed
+        self.began = {}         # when the making of it did
         self.running, self.done = {}, {}
 
     def missing(self, name):
@@ -77,8 +78,13 @@ class Schedule:
         found = dict.fromkeys(need for top in self.table[name].needs for need in closure(top))
         return [need for need in found if self.made.get(need) != "ready"]
 
+    def to_make(self, need):
+        """The seconds until it is made; part of them may have passed."""
+        passed = time.monotonic() - self.began[need] if need in self.began else 0
+        return max(self.budget.cost(need) - passed, 0)
+
     def cost(self, name):
-        return self.budget.cost(name) + sum(map(self.budget.cost, self.missing(name)))
+        return self.budget.cost(name) + sum(map(self.to_make, self.missing(name)))
 
     def too_late(self, name):
         """Why an area is left out, if it is."""
@@ -112,11 +118,11 @@ class Schedule:
         """Whatever the area needs; raises Stop if that failed, now or before."""
         for need in self.missing(name):
             if self.made[need] == "busy":
-                began = time.monotonic()
+                self.began[need] = time.monotonic()
                 try:
                     NEEDS[need][0]()
                     self.set(need, "ready")
-                    self.budget.spent(need, time.monotonic() - began)
+                    self.budget.spent(need, time.monotonic() - self.began[need])
                 except Stop as err:
                     self.set(need, str(err))
                 except Exception as err:    # others wait for it

@@ -73,7 +73,9 @@ SPLATS = [(name, re.compile(pattern)) for name, pattern in (
     ("refcount", r"refcount_t"),
     ("list", r"list_(add|del)\w* (corruption|double)"),
     ("memory", r"Bad page|Bad rss-counter|Poison overwritten|"
-               r"Redzone overwritten|Object already free|ODEBUG:"),
+               r"Redzone overwritten|Object already free|ODEBUG:|"
+               r"page allocation (failure|stall)|invoked oom-killer|"
+               r"vmalloc error:|percpu: allocation failed"),
     ("stack", r"stack-protector|Thread overran stack"),
     ("leak", r"unreferenced object|kmemleak: (?!Kernel memory leak detector "
              r"initialized|Automatic memory scanning thread started|"
@@ -87,6 +89,11 @@ SPLATS = [(name, re.compile(pattern)) for name, pattern in (
               r"AMD-Vi: .*(Event logged|IO_PAGE_FAULT)"),
     ("user crash", r"segfault at|traps: \S+\[\d+\] "),
 )]
+
+# The fuzzer has allocations fail, and vmalloc() reports each: no fault of anybody. What
+# follows up to the trace is excused, and nothing else.
+INJECTED = re.compile(r"\b(fuzz|reproducer): vmalloc error: ")
+LINES_TO_TRACE = 5
 
 # A fault as VT-d reports it: kind, device, address of the page.
 FAULT = re.compile(r"DMAR: \[DMA (Read|Write) [^]]*\] Request device \[([\w:.]+)\] "
@@ -141,8 +148,14 @@ class Result:
 
 def scan(text):
     """The splats of a console log: a list of (line number, name, line)."""
-    found = []
+    found, injected = [], -LINES_TO_TRACE
     for number, line in enumerate(text.splitlines(), 1):
+        if INJECTED.search(line):
+            injected = number
+            continue
+        if "Call Trace:" in line and number < injected + LINES_TO_TRACE:
+            injected = -LINES_TO_TRACE
+            continue
         for name, pattern in SPLATS:
             if pattern.search(line):
                 found.append((number, name, line.strip()))
