@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include "test.h"
 #include "dma-buf-converter.h"
-#include "dma-buf-match-offer.h"
 
 #define IMPORTERS	3
 #define MAPS		2
@@ -27,10 +26,9 @@ struct importer {
 	int invalidated;
 };
 
-/* The source is what dma_buf.priv points to */
 struct buffer {
-	struct dma_buf_pal_source source;
 	struct dma_buf dmabuf;
+	struct dma_buf_pal_source source;
 	struct dma_resv resv;
 	enum lends kind;
 	struct dma_buf_phys_list *list;
@@ -84,7 +82,7 @@ static int attach_pick(struct dma_buf_match_args *args)
 	if (ops->match_mapping)
 		ret = ops->match_mapping(args);
 	else
-		ret = dma_buf_match_single(args, ops->single_exporter_match);
+		ret = dma_buf_match_mapping(args, ops->single_exporter_match, 1);
 	if (!ret && ops->attach)
 		ret = ops->attach(args->dmabuf, args->attach);
 	return ret;
@@ -112,14 +110,6 @@ dma_buf_mapping_attach(struct dma_buf *dmabuf,
 	list_add(&attach->node, &dmabuf->attachments);
 	dma_resv_unlock(dmabuf->resv);
 	return attach;
-}
-
-struct dma_buf_attachment *
-dma_buf_attach_request(struct dma_buf *dmabuf,
-		       const struct dma_buf_mapping_match *request,
-		       const struct dma_buf_attach_ops *ops, void *priv)
-{
-	return dma_buf_mapping_attach(dmabuf, request, 1, ops, priv);
 }
 
 void dma_buf_detach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
@@ -214,8 +204,22 @@ static int native_match(struct dma_buf_match_args *args)
 
 static const struct dma_buf_ops native_ops = {
 	.match_mapping = native_match, .pin = native_pin, .unpin = native_unpin };
+
+static int lender_match(struct dma_buf_match_args *args)
+{
+	struct buffer *lender = args->dmabuf->priv;
+	struct dma_buf_mapping_match offer = dma_buf_pal_source_offer(&lender->source);
+
+	return dma_buf_match_mapping(args, &offer, 1);
+}
+
+static int lender_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
+{
+	return dma_buf_pal_source_admit(&((struct buffer *)dmabuf->priv)->source, attach);
+}
+
 static const struct dma_buf_ops lender_ops = {
-	.match_mapping = dma_buf_pal_source_match, .attach = dma_buf_pal_source_attach };
+	.match_mapping = lender_match, .attach = lender_attach };
 
 /* ---- the books ---- */
 
@@ -382,7 +386,7 @@ static void check_attached(const struct importer *imp)
 	bool converted = lends(&buffer) && !imp->pal;
 
 	EQ(dma_buf_is_sgt(attach), !imp->pal);
-	EQ(!!dma_buf_get_pal_ops(attach), imp->pal);
+	EQ(attach->map_type.type == &dma_buf_mapping_pal_type, imp->pal);
 	EQ(!!dma_buf_get_sgt_ops(attach), !imp->pal);
 	CHECK(dma_buf_sgt_dma_device(attach) == (imp->pal ? NULL : imp->dev));
 	EQ(dma_buf_sgt_p2p_allowed(attach), !imp->pal && is_mmio(&buffer));
@@ -640,9 +644,9 @@ static void revoke_or_restore(bool revoke)
 
 	buffer.revoking = revoke;
 	if (revoke)
-		dma_buf_pal_source_revoke(&buffer.dmabuf);
+		dma_buf_pal_source_revoke(&buffer.source, &buffer.dmabuf);
 	else
-		dma_buf_pal_source_restore(&buffer.dmabuf);
+		dma_buf_pal_source_restore(&buffer.source, &buffer.dmabuf);
 	EQ(buffer.source.revoked, revoke);
 	EQ(invalidated() - told, changes ? attached() : 0);
 	EQ(shim.waits[DMA_RESV_USAGE_BOOKKEEP] - waits, changes);
@@ -693,7 +697,7 @@ static void buffer_seal(struct dma_buf_phys_list *list)
 static void buffer_start(struct dma_buf_phys_list *list, enum lends kind)
 {
 	buffer.kind = kind;
-	buffer.dmabuf = (struct dma_buf){ .resv = &buffer.resv, .priv = &buffer.source,
+	buffer.dmabuf = (struct dma_buf){ .resv = &buffer.resv, .priv = &buffer,
 					  .ops = lends(&buffer) ? &lender_ops : &native_ops };
 	INIT_LIST_HEAD(&buffer.dmabuf.attachments);
 	gpu = (struct pci_dev){ .dev = { .name = "gpu", .is_pci = true }, .refs = 1 };
@@ -702,7 +706,7 @@ static void buffer_start(struct dma_buf_phys_list *list, enum lends kind)
 		list_shorten(list);
 	buffer_seal(list);
 	if (lends(&buffer))
-		dma_buf_pal_source_init(&buffer.source, list);
+		dma_buf_pal_source_init(&buffer.source, list, false);
 	shim.other_thread = unmap_late;
 }
 

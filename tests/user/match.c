@@ -21,14 +21,14 @@ static enum verdict verdict_of(const struct dma_buf_mapping_match *exp,
 	return (exp->payload[0] + imp->payload[0]) % VERDICTS;
 }
 
-static int private_match(struct dma_buf *dmabuf,
+static int private_match(struct dma_buf_match_args *args,
 			 const struct dma_buf_mapping_match *exp,
 			 const struct dma_buf_mapping_match *imp)
 {
 	int err = verdict_err[verdict_of(exp, imp)];
 
 	CHECK(exp->type == imp->type);
-	return err == -EOPNOTSUPP ? dma_buf_match_refuse(dmabuf, exp, imp, "unfit") : err;
+	return err == -EOPNOTSUPP ? dma_buf_match_refuse(args, "unfit") : err;
 }
 
 static void private_finish(struct dma_buf_match_args *args,
@@ -57,9 +57,11 @@ static const struct dma_buf_mapping_type *row_to;
 static int row_err;
 static unsigned long row_word;
 
-static int row_offer(const struct dma_buf_mapping_match *exp,
+static int row_offer(struct dma_buf_match_args *args,
+		     const struct dma_buf_mapping_match *exp,
 		     struct dma_buf_mapping_match *offer)
 {
+	(void)args;
 	(void)exp;
 	*offer = (struct dma_buf_mapping_match){
 		.type = row_to, .exp_ops = row_ops, .payload = { row_word, 77 } };
@@ -115,15 +117,36 @@ static int model_offer(struct model *m, const struct dma_buf_mapping_match *exp,
 	return -EOPNOTSUPP;
 }
 
+static bool requested(const struct dma_buf_match_args *args,
+		      const struct dma_buf_mapping_type *type)
+{
+	for (size_t i = 0; i < args->imp_len; i++)
+		if (args->imp_matches[i].type == type)
+			return true;
+	return false;
+}
+
+static int model_row(struct model *m, const struct dma_buf_mapping_match *exp,
+		     struct dma_buf_match_args *args, struct dma_buf_mapping_match *offer)
+{
+	int err = row_offer(args, exp, offer);
+
+	m->events += !!err;
+	return err ?: model_offer(m, offer, args);
+}
+
 static int model_convert(struct model *m, const struct dma_buf_mapping_match *exp,
-			 const struct dma_buf_match_args *args,
+			 struct dma_buf_match_args *args,
 			 struct dma_buf_mapping_match *offer)
 {
+	bool sgt = exp->type == &dma_buf_mapping_pal_type &&
+		   requested(args, &dma_buf_mapping_sgt_type);
 	int err = -EOPNOTSUPP;
 
 	m->converted = true;
-	if (exp->type == &dma_buf_mapping_pal_type &&
-	    (exp->pal_data.p2p_device || exp->pal_data.is_ram)) {
+	if (sgt && !exp->pal_data.p2p_device && !exp->pal_data.is_ram) {
+		m->events++;
+	} else if (sgt) {
 		*offer = (struct dma_buf_mapping_match){
 			.type = &dma_buf_mapping_sgt_type, .exp_ops = dma_buf_pal_to_sgt.ops };
 		offer->sgt_data.exporting_p2p_device = exp->pal_data.p2p_device;
@@ -133,12 +156,12 @@ static int model_convert(struct model *m, const struct dma_buf_mapping_match *ex
 		err = model_offer(m, offer, args);
 	}
 	if (err != -EOPNOTSUPP || !dma_buf_test_converter ||
-	    dma_buf_test_converter->from != exp->type)
+	    dma_buf_test_converter->from != exp->type || !requested(args, row_to))
 		return err;
-	return row_offer(exp, offer) ?: model_offer(m, offer, args);
+	return model_row(m, exp, args, offer);
 }
 
-static int model_match(struct model *m, const struct dma_buf_match_args *args,
+static int model_match(struct model *m, struct dma_buf_match_args *args,
 		       const struct dma_buf_mapping_match *exp, size_t len,
 		       struct dma_buf_mapping_match *offer)
 {
@@ -157,15 +180,33 @@ static int model_match(struct model *m, const struct dma_buf_match_args *args,
 
 /* ---- random pairs ---- */
 
-/* SGT looks into them: nothing is there */
-static const struct dma_buf_mapping_sgt_exp_ops some_ops[8];
+static struct sg_table *no_map(struct dma_buf_attachment *attach, enum dma_data_direction dir)
+{
+	(void)attach;
+	(void)dir;
+	return NULL;
+}
+
+static void no_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		     enum dma_data_direction dir)
+{
+	(void)attach;
+	(void)sgt;
+	(void)dir;
+}
+
+#define SOME_SGT { .map_dma_buf = no_map, .unmap_dma_buf = no_unmap }
+static const struct dma_buf_mapping_sgt_exp_ops some_ops[4] = {
+	SOME_SGT, SOME_SGT, SOME_SGT, SOME_SGT };
+static const struct dma_buf_pal_source some_sources[4];
 
 static void take_match(struct input *in, struct dma_buf_mapping_match *match,
 		       struct device *dev, bool offer)
 {
 	*match = (struct dma_buf_mapping_match){ .type = types[take(in, ARRAY_SIZE(types))] };
 	if (offer)
-		match->exp_ops = &some_ops[take(in, 8)].ops;
+		match->exp_ops = match->type == &dma_buf_mapping_pal_type ?
+				 &some_sources[take(in, 4)].ops : &some_ops[take(in, 4)].ops;
 	if (match->type == &dma_buf_mapping_pal_type && offer) {
 		match->pal_data.p2p_device = take(in, 2) ? &gpu : NULL;
 		match->pal_data.is_ram = take(in, 2);
@@ -274,7 +315,7 @@ struct pair {
 
 static struct pair pair;
 
-static const struct dma_buf_mapping_sgt_exp_ops nothing;
+static const struct dma_buf_mapping_sgt_exp_ops nothing = SOME_SGT;
 
 static void pair_init(void)
 {
@@ -345,6 +386,25 @@ static void test_no_type(void)
 	EQ(pair_match(), 0);
 }
 
+/* Drivers change dma_buf.ops after the export: an offer may lack anything */
+static void test_incomplete_offer(void)
+{
+	static const struct dma_buf_mapping_sgt_exp_ops sgt[] = {
+		{ .map_dma_buf = no_map }, { .unmap_dma_buf = no_unmap } };
+
+	shim.may_warn = 4;
+	for (int i = 0; i < 2; i++) {
+		pair_init();
+		pair.exp = DMA_BUF_EMAPPING_SGT(&sgt[i]);
+		EQ(pair_match(), -EINVAL);
+	}
+	pair.exp.exp_ops = NULL;
+	EQ(pair_match(), -EINVAL);
+	pair.imp = DMA_BUF_IMAPPING_PAL();
+	pair.exp.type = pair.imp.type;
+	EQ(pair_match(), -EINVAL);
+}
+
 static void test_bad_offer(void)
 {
 	shim.may_warn = 5;
@@ -376,6 +436,7 @@ static void test_bad_row(void)
 	pair_init();
 	dma_buf_test_converter = &row;
 	pair.exp.type = &easy;
+	pair.imp.type = &picky;
 	row_to = NULL;
 	EQ(pair_match(), -EINVAL);
 	CHECK(!pair.attach.converted);
@@ -438,8 +499,8 @@ static void test_refusals_are_told(void)
 	pair.attach.map_type.type = &easy;
 	EQ(dma_buf_attach_refuse(&pair.attach, "shy", -EBUSY), -EBUSY);
 	said("shy", -EBUSY);
-	EQ(dma_buf_match_refuse(&pair.dmabuf, &pair.exp, &pair.imp, "shy"), -EOPNOTSUPP);
-	said("shy", -EOPNOTSUPP);
+	EQ(dma_buf_match_refuse(&pair.args, "coy"), -EOPNOTSUPP);
+	EQ(strcmp(pair.args.why, "coy"), 0);
 }
 
 /* ---- names, for people ---- */
@@ -523,6 +584,7 @@ const struct test match_tests[] = {
 	{ "match: arguments that are missing", test_bad_arguments },
 	{ "match: nothing is offered", test_no_offer },
 	{ "match: offers that are wrong", test_bad_offer },
+	{ "match: offers that lack a function", test_incomplete_offer },
 	{ "match: a request without a type", test_no_type },
 	{ "match: offers of a converter that are wrong", test_bad_row },
 	{ "match: requests that are wrong", test_bad_request },

@@ -9,22 +9,11 @@ static struct dma_resv resv;
 static struct dma_buf dmabuf;
 static struct dma_buf_attachment attach;
 static struct device dev;
-static struct dma_buf_phys_list *list;
+static struct dma_buf_phys_list two_pages;
+static struct dma_buf_pal_source source;
 static struct sg_table table;
 static void *exporter_returns;
 static int unmapped;
-
-static struct dma_buf_phys_list *pal_map(struct dma_buf_attachment *to)
-{
-	CHECK(to == &attach);
-	return exporter_returns;
-}
-
-static void pal_unmap(struct dma_buf_attachment *to, struct dma_buf_phys_list *what)
-{
-	CHECK(to == &attach && what == list);
-	unmapped++;
-}
 
 static struct sg_table *sgt_map(struct dma_buf_attachment *to, enum dma_data_direction dir)
 {
@@ -41,8 +30,6 @@ static void sgt_unmap(struct dma_buf_attachment *to, struct sg_table *what,
 	unmapped++;
 }
 
-static const struct dma_buf_mapping_pal_exp_ops pal_ops = {
-	.map_phys = pal_map, .unmap_phys = pal_unmap };
 static const struct dma_buf_mapping_sgt_exp_ops sgt_ops = {
 	.map_dma_buf = sgt_map, .unmap_dma_buf = sgt_unmap };
 
@@ -57,7 +44,9 @@ static void begin(bool pal)
 	dmabuf = (struct dma_buf){ .resv = &resv, .size = 2 * PAGE_SIZE, .ops = &no_ops };
 	attach = (struct dma_buf_attachment){ .dmabuf = &dmabuf, .importer_ops = &dynamic };
 	if (pal) {
-		attach.map_type = DMA_BUF_EMAPPING_PAL(&pal_ops);
+		two_pages = (struct dma_buf_phys_list){ .size = dmabuf.size, .count = 1 };
+		dma_buf_pal_source_init(&source, &two_pages, false);
+		attach.map_type = dma_buf_pal_source_offer(&source);
 	} else {
 		attach.map_type = DMA_BUF_EMAPPING_SGT(&sgt_ops);
 		attach.map_type.sgt_data.importing_dma_device = &dev;
@@ -74,7 +63,7 @@ static void test_pal_bad_arguments(void)
 	begin(true);
 	shim.may_warn = 5;
 	EQ(PTR_ERR(dma_buf_pal_map_phys(NULL)), -EINVAL);
-	dma_buf_pal_unmap_phys(NULL, list);
+	dma_buf_pal_unmap_phys(NULL, &two_pages);
 	dma_buf_pal_unmap_phys(&attach, NULL);
 	attach.dmabuf = NULL;
 	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
@@ -127,19 +116,20 @@ static void test_no_device(void)
 
 static void test_pal_bad_exporter(void)
 {
-	struct dma_buf_phys_list other = { .size = PAGE_SIZE };
-
 	begin(true);
 	shim.may_warn = 2;
-	exporter_returns = NULL;
+	two_pages.size = PAGE_SIZE;
 	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
-	list = &other;
-	exporter_returns = list;
-	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
-	EQ(unmapped, 1);
-	exporter_returns = ERR_PTR(-ENODEV);
+	two_pages.size = dmabuf.size;
+	source.revoked = true;
 	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -ENODEV);
-	EQ(unmapped, 1);
+	EQ(source.kref.count, 1);
+	/* A mapping that nobody gives back */
+	source.revoked = false;
+	CHECK(dma_buf_pal_map_phys(&attach) == &two_pages);
+	source.list = NULL;
+	dma_buf_pal_source_destroy(&source);
+	EQ(source.revoked, true);
 	end();
 }
 
@@ -220,25 +210,22 @@ static struct p2pdma_provider provider = { .owner = &gpu.dev };
 /* RAM, says the offer; MMIO, says the list */
 static void test_pal_lies(void)
 {
-	struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_PAL(&pal_ops);
 	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_SGT(&dev, true);
 	struct dma_buf_match_args args = { &dmabuf, &attach, &request, 1 };
+	struct dma_buf_mapping_match offer;
 
 	begin(true);
 	end();
 	shim.may_warn = 1;
 	dev.p2p = PCI_P2PDMA_MAP_BUS_ADDR;
+	two_pages.memory = DMA_BUF_PHYS_MMIO;
+	offer = dma_buf_pal_source_offer(&source);
 	offer.pal_data.is_ram = true;
 	EQ(dma_buf_match_mapping(&args, &offer, 1), 0);
-	list = dma_buf_phys_list_alloc(1);
-	exporter_returns = list;
-	list->phys[0].len = dmabuf.size;
-	EQ(dma_buf_phys_list_seal(list, dmabuf.size, DMA_BUF_PHYS_MMIO, &provider), 0);
 	dma_resv_lock(&resv, NULL);
 	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EINVAL);
 	dma_resv_unlock(&resv);
-	EQ(unmapped, 1);
-	dma_buf_phys_list_free(list);
+	EQ(source.kref.count, 1);
 }
 
 static struct sg_table *vec_to_sgt(struct phys_vec *vec, size_t count, size_t size)
@@ -304,7 +291,6 @@ static void test_dies_pal_map(void)
 {
 	begin(true);
 	end();
-	exporter_returns = ERR_PTR(-EIO);
 	dma_buf_pal_map_phys(&attach);
 }
 
@@ -312,7 +298,7 @@ static void test_dies_pal_unmap(void)
 {
 	begin(true);
 	end();
-	dma_buf_pal_unmap_phys(&attach, list = (void *)&table);
+	dma_buf_pal_unmap_phys(&attach, &two_pages);
 }
 
 static void test_dies_sgt_map(void)

@@ -211,6 +211,7 @@ static inline void kref_init(struct kref *kref)
 	kref->count = 1;
 }
 
+#define kref_read(k) ((k)->count)
 void kref_get(struct kref *kref);
 int kref_put(struct kref *kref, void (*release)(struct kref *));
 

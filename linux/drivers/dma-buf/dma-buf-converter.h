@@ -9,7 +9,7 @@
 
 #include <linux/dma-buf.h>
 
-struct dma_buf_mapping_pal_exp_ops;
+struct dma_buf_pal_source;
 struct dma_buf_phys_list;
 
 /**
@@ -35,9 +35,11 @@ struct dma_buf_converter {
 	 *
 	 * Returns:
 	 *
-	 * 0, or -EOPNOTSUPP if this offer cannot be converted.
+	 * 0, or what dma_buf_match_refuse() returns if this offer cannot be
+	 * converted.
 	 */
-	int (*offer)(const struct dma_buf_mapping_match *exp,
+	int (*offer)(struct dma_buf_match_args *args,
+		     const struct dma_buf_mapping_match *exp,
 		     struct dma_buf_mapping_match *offer);
 };
 
@@ -47,12 +49,6 @@ extern const struct dma_buf_converter dma_buf_pal_to_sgt;
 /* One row of the table for the tests */
 extern const struct dma_buf_converter *dma_buf_test_converter;
 #endif
-
-struct dma_buf_attachment *
-dma_buf_attach_request(struct dma_buf *dmabuf,
-		       const struct dma_buf_mapping_match *request,
-		       const struct dma_buf_attach_ops *importer_ops,
-		       void *importer_priv);
 
 /* A PCI address, or the name of a function and its module */
 #define DMA_BUF_IMPORTER_NAME_LEN	64
@@ -64,8 +60,14 @@ const char *
 dma_buf_match_device_name(const struct dma_buf_mapping_match *match);
 void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name);
 
+/*
+ * The only ways from an attachment to physical addresses. They are not exported;
+ * dma_buf_pal_map_phys() is, to named modules.
+ */
+struct dma_buf_pal_source *
+dma_buf_pal_source_of(const struct dma_buf_mapping_exp_ops *ops);
 struct dma_buf_phys_list *
-__dma_buf_pal_map(struct dma_buf_attachment *attach,
-		  const struct dma_buf_mapping_pal_exp_ops *ops);
+dma_buf_pal_source_map(struct dma_buf_pal_source *source,
+		       struct dma_buf_attachment *attach);
 
 #endif /* __DMA_BUF_CONVERTER_H__ */

@@ -4,9 +4,11 @@
  * request.
  *
  * Matching runs before the exporter's attach callback and takes nothing, so
- * there is nothing to undo if no pair fits. Only a match makes the attach take
- * a reference, to the module of the type. Matching runs without the reservation
+ * there is nothing to undo if no pair fits. It runs without the reservation
  * lock, because a type may have to walk the PCI hierarchy.
+ *
+ * An offer is looked at here, where it is used, and not at export: drivers
+ * change &dma_buf.ops later.
  */
 #include <linux/dma-buf.h>
 #include <linux/device.h>
@@ -17,7 +19,6 @@
 #include <linux/seq_file.h>
 
 #include "dma-buf-converter.h"
-#include "dma-buf-match-offer.h"
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/dma_buf_mapping.h>
@@ -25,6 +26,8 @@
 /* Modules with their own mapping type trace their maps and unmaps */
 EXPORT_TRACEPOINT_SYMBOL_GPL(dma_buf_map);
 EXPORT_TRACEPOINT_SYMBOL_GPL(dma_buf_unmap);
+
+#define NO_COMMON_TYPE	"no-common-type"
 
 /* Each has its own file */
 static const struct dma_buf_converter *const dma_buf_converters[] = {
@@ -125,43 +128,22 @@ void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name)
 		strscpy(name, "none", size);
 }
 
-/* Without a buffer it is the request of a query, which wants to know */
-static void dma_buf_match_answer(const struct dma_buf_mapping_match *imp,
-				 const char *why)
-{
-	struct dma_buf_match_query *query =
-		container_of((struct dma_buf_mapping_match *)imp,
-			     struct dma_buf_match_query, request);
-
-	/* Pairs that did meet tell more than those that did not */
-	if (!query->why || strcmp(why, NO_COMMON_TYPE))
-		query->why = why;
-}
-
 /**
  * dma_buf_match_refuse - refuse a pair, and say why
- * @dmabuf:	[in]	the buffer, or NULL
- * @exp:	[in]	the offer
- * @imp:	[in]	the request
- * @why:	[in]	the reason as one word, such as "foreign-link"
+ * @args:	[in]	the attach, as passed to &dma_buf_mapping_type.match
+ * @why:	[in]	the reason as one word, such as "foreign-link"; a constant
+ *			string
  *
- * For &dma_buf_mapping_type.match, as only that callback knows the reason. The
- * reason ends up in the trace event dma_buf_match; if a callback returns a bare
- * -EOPNOTSUPP, the trace lacks the pair.
+ * For &dma_buf_mapping_type.match, as only that callback knows the reason. It
+ * ends up in the trace event dma_buf_match.
  *
  * Context: As &dma_buf_mapping_type.match.
  *
  * Return: -EOPNOTSUPP.
  */
-int dma_buf_match_refuse(const struct dma_buf *dmabuf,
-			 const struct dma_buf_mapping_match *exp,
-			 const struct dma_buf_mapping_match *imp,
-			 const char *why)
+int dma_buf_match_refuse(struct dma_buf_match_args *args, const char *why)
 {
-	if (dmabuf)
-		trace_dma_buf_match(dmabuf, exp, imp, why, -EOPNOTSUPP);
-	else
-		dma_buf_match_answer(imp, why);
+	args->why = why;
 	return -EOPNOTSUPP;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_match_refuse, "DMA_BUF");
@@ -187,39 +169,121 @@ int dma_buf_attach_refuse(const struct dma_buf_attachment *attach,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_attach_refuse, "DMA_BUF");
 
-/*
- * Out of line like all functions of its kind: disabled events cost a nop and no
- * registers.
- */
-noinline void dma_buf_trace_verdict(const struct dma_buf *dmabuf,
-				    const struct dma_buf_mapping_match *exp,
-				    const struct dma_buf_mapping_match *imp,
-				    const char *verdict, int err)
-{
-	if (dmabuf)
-		trace_dma_buf_match(dmabuf, exp, imp, verdict, err);
-}
-
-/* The search ends with this pair. A positive verdict is not a match */
-noinline int dma_buf_stop_match(struct dma_buf_match_args *args,
+static void dma_buf_match_trace(const struct dma_buf_match_args *args,
 				const struct dma_buf_mapping_match *exp,
 				const struct dma_buf_mapping_match *imp,
-				int err)
+				const char *verdict, int err)
 {
-	if (WARN_ON(err > 0))
-		err = -EINVAL;
-	dma_buf_trace_verdict(args->dmabuf, exp, imp, "error", err);
-	return err;
+	/* Nobody attaches if dma_buf_match_query() asks */
+	if (args->dmabuf)
+		trace_dma_buf_match(args->dmabuf, exp, imp, verdict, err);
 }
 
-/* For offers that dma_buf_export() has not checked */
-static __always_inline int
-dma_buf_try_offer(struct dma_buf_match_args *args,
-		  const struct dma_buf_mapping_match *exp)
+static const char *
+dma_buf_match_verdict(const struct dma_buf_match_args *args,
+		      const struct dma_buf_mapping_match *exp,
+		      const struct dma_buf_mapping_match *imp, int err)
 {
-	if (WARN_ON(!exp->type))
-		return -EINVAL;
-	return dma_buf_match_offer(args, exp);
+	if (!err)
+		return "match";
+	if (err != -EOPNOTSUPP)
+		return "error";
+	return exp->type == imp->type ? args->why : NO_COMMON_TYPE;
+}
+
+/* Does this offer fit this request? */
+static int dma_buf_match_pair(struct dma_buf_match_args *args,
+			      const struct dma_buf_mapping_match *exp,
+			      const struct dma_buf_mapping_match *imp)
+{
+	const struct dma_buf_mapping_type *type = exp->type;
+
+	if (type != imp->type) {
+		/* A pair whose types meet tells more */
+		if (!args->why)
+			args->why = NO_COMMON_TYPE;
+		return -EOPNOTSUPP;
+	}
+	args->why = "refused";
+	return type->match ? type->match(args, exp, imp) : 0;
+}
+
+static int dma_buf_match_try(struct dma_buf_match_args *args,
+			     const struct dma_buf_mapping_match *exp,
+			     const struct dma_buf_mapping_match *imp)
+{
+	int ret = -EINVAL;
+
+	if (!WARN_ON(!exp->type || !imp->type))
+		ret = dma_buf_match_pair(args, exp, imp);
+	/* A positive verdict is not a match */
+	if (WARN_ON(ret > 0))
+		ret = -EINVAL;
+	dma_buf_match_trace(args, exp, imp,
+			    dma_buf_match_verdict(args, exp, imp, ret), ret);
+	return ret;
+}
+
+/* Find the first request that this offer fits */
+static int dma_buf_match_offer(struct dma_buf_match_args *args,
+			       const struct dma_buf_mapping_match *exp)
+{
+	const struct dma_buf_mapping_match *imp = args->imp_matches;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < args->imp_len; i++, imp++) {
+		ret = dma_buf_match_try(args, exp, imp);
+		if (ret == -EOPNOTSUPP)
+			continue;
+		if (ret)
+			return ret;
+
+		args->attach->map_type = *exp;
+		if (args->dmabuf && exp->type->finish_match)
+			exp->type->finish_match(args, exp, imp);
+		return 0;
+	}
+	return -EOPNOTSUPP;
+}
+
+/* The first request of this type, NULL if there is none */
+static const struct dma_buf_mapping_match *
+dma_buf_match_requested(const struct dma_buf_match_args *args,
+			const struct dma_buf_mapping_type *type)
+{
+	size_t i;
+
+	for (i = 0; i < args->imp_len; i++)
+		if (args->imp_matches[i].type == type)
+			return &args->imp_matches[i];
+	return NULL;
+}
+
+/* Serve the importer from this offer by way of this converter */
+static int dma_buf_match_convert(struct dma_buf_match_args *args,
+				 const struct dma_buf_mapping_match *exp,
+				 const struct dma_buf_converter *converter)
+{
+	const struct dma_buf_mapping_match *imp;
+	struct dma_buf_mapping_match offer;
+	int ret;
+
+	imp = dma_buf_match_requested(args, converter->to);
+	if (converter->from != exp->type || !imp)
+		return -EOPNOTSUPP;
+
+	args->why = "refused";
+	ret = converter->offer(args, exp, &offer);
+	if (ret) {
+		dma_buf_match_trace(args, exp, imp, args->why, ret);
+		return ret;
+	}
+
+	ret = dma_buf_match_offer(args, &offer);
+	if (!ret)
+		args->attach->converted = exp->exp_ops;
+	return ret;
 }
 
 /* Find the first converter whose offer fits */
@@ -227,36 +291,11 @@ static int dma_buf_match_converted(struct dma_buf_match_args *args,
 				   const struct dma_buf_mapping_match *exp)
 {
 	const struct dma_buf_converter *converter;
-	struct dma_buf_mapping_match offer;
 	size_t i;
 	int ret;
 
 	for (i = 0; (converter = dma_buf_converter_at(i)); i++) {
-		if (converter->from != exp->type)
-			continue;
-
-		ret = converter->offer(exp, &offer);
-		if (!ret)
-			ret = dma_buf_try_offer(args, &offer);
-		if (!ret)
-			args->attach->converted = exp->exp_ops;
-		if (ret != -EOPNOTSUPP)
-			return ret;
-	}
-	return -EOPNOTSUPP;
-}
-
-/* Every offer by the way of a converter */
-noinline int
-dma_buf_match_all_converted(struct dma_buf_match_args *args,
-			    const struct dma_buf_mapping_match *exp,
-			    size_t exp_len)
-{
-	size_t i;
-	int ret;
-
-	for (i = 0; i < exp_len; i++) {
-		ret = dma_buf_match_converted(args, &exp[i]);
+		ret = dma_buf_match_convert(args, exp, converter);
 		if (ret != -EOPNOTSUPP)
 			return ret;
 	}
@@ -264,19 +303,24 @@ dma_buf_match_all_converted(struct dma_buf_match_args *args,
 }
 
 /* Every offer as it is, and then what converters make of it */
-static __always_inline int
-dma_buf_match_offers(struct dma_buf_match_args *args,
-		     const struct dma_buf_mapping_match *exp, size_t exp_len)
+static int dma_buf_match_offers(struct dma_buf_match_args *args,
+				const struct dma_buf_mapping_match *exp,
+				size_t exp_len)
 {
 	size_t i;
 	int ret;
 
 	for (i = 0; i < exp_len; i++) {
-		ret = dma_buf_try_offer(args, &exp[i]);
+		ret = dma_buf_match_offer(args, &exp[i]);
 		if (ret != -EOPNOTSUPP)
 			return ret;
 	}
-	return dma_buf_match_all_converted(args, exp, exp_len);
+	for (i = 0; i < exp_len; i++) {
+		ret = dma_buf_match_converted(args, &exp[i]);
+		if (ret != -EOPNOTSUPP)
+			return ret;
+	}
+	return -EOPNOTSUPP;
 }
 
 /**
@@ -302,16 +346,14 @@ int dma_buf_match_query(struct dma_buf_match_query *query,
 		.attach = &attach,
 		.imp_matches = &query->request,
 		.imp_len = 1,
+		.why = exp_len ? NULL : "no-offer",
 	};
 	int ret;
 
 	might_sleep();
 
-	query->why = exp_len ? NULL : "no-offer";
 	ret = dma_buf_match_offers(&args, exp, exp_len);
-	/* A pair that was refused is not why another one ends the search */
-	if (ret != -EOPNOTSUPP)
-		query->why = NULL;
+	query->why = ret == -EOPNOTSUPP ? args.why : NULL;
 	query->type = attach.map_type.type;
 	return ret;
 }

@@ -28,13 +28,6 @@ struct pal_sgt {
 	struct dma_buf_phys_list *list;
 };
 
-static const struct dma_buf_mapping_pal_exp_ops *
-pal_sgt_exporter(const struct dma_buf_attachment *attach)
-{
-	return container_of(attach->converted,
-			    const struct dma_buf_mapping_pal_exp_ops, ops);
-}
-
 /* 0 if there are more than fit into a scatterlist */
 static unsigned int ram_pieces(const struct dma_buf_phys_list *list)
 {
@@ -136,7 +129,8 @@ static void list_unmap(struct dma_buf_attachment *attach, struct pal_sgt *map,
 static struct sg_table *pal_sgt_map(struct dma_buf_attachment *attach,
 				    enum dma_data_direction dir)
 {
-	const struct dma_buf_mapping_pal_exp_ops *exp = pal_sgt_exporter(attach);
+	struct dma_buf_pal_source *source =
+		dma_buf_pal_source_of(attach->converted);
 	struct pal_sgt *map;
 	int ret;
 
@@ -144,7 +138,7 @@ static struct sg_table *pal_sgt_map(struct dma_buf_attachment *attach,
 	if (!map)
 		return ERR_PTR(-ENOMEM);
 
-	map->list = __dma_buf_pal_map(attach, exp);
+	map->list = dma_buf_pal_source_map(source, attach);
 	if (IS_ERR(map->list)) {
 		ret = PTR_ERR(map->list);
 		goto err_free;
@@ -159,7 +153,7 @@ static struct sg_table *pal_sgt_map(struct dma_buf_attachment *attach,
 	return &map->sgt;
 
 err_unmap:
-	exp->unmap_phys(attach, map->list);
+	dma_buf_pal_source_put(source, attach);
 err_free:
 	kfree(map);
 	return ERR_PTR(ret);
@@ -171,7 +165,7 @@ static void pal_sgt_unmap(struct dma_buf_attachment *attach,
 	struct pal_sgt *map = container_of(sgt, struct pal_sgt, sgt);
 
 	list_unmap(attach, map, dir);
-	pal_sgt_exporter(attach)->unmap_phys(attach, map->list);
+	dma_buf_pal_source_put(dma_buf_pal_source_of(attach->converted), attach);
 	kfree(map);
 }
 
@@ -180,7 +174,8 @@ static const struct dma_buf_mapping_sgt_exp_ops pal_sgt_ops = {
 	.unmap_dma_buf = pal_sgt_unmap,
 };
 
-static int pal_sgt_offer(const struct dma_buf_mapping_match *exp,
+static int pal_sgt_offer(struct dma_buf_match_args *args,
+			 const struct dma_buf_mapping_match *exp,
 			 struct dma_buf_mapping_match *offer)
 {
 	struct pci_dev *pdev = exp->pal_data.p2p_device;
@@ -190,7 +185,7 @@ static int pal_sgt_offer(const struct dma_buf_mapping_match *exp,
 	else if (exp->pal_data.is_ram)
 		*offer = DMA_BUF_EMAPPING_SGT(&pal_sgt_ops);
 	else
-		return -EOPNOTSUPP;
+		return dma_buf_match_refuse(args, "unknown-memory");
 	return 0;
 }
 

@@ -6,15 +6,21 @@
  * the remaining mappings, and somebody who waits for that count. This file has
  * all three, so that no exporter has to get their order right again.
  */
+#include <linux/container_of.h>
 #include <linux/dma-buf-pal.h>
 #include <linux/dma-resv.h>
 #include <linux/export.h>
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
 
-static struct dma_buf_pal_source *dma_buf_pal_source_of(struct dma_buf *dmabuf)
+#include "dma-buf-converter.h"
+
+/* What a PAL offer's tag is in; nobody but a source makes such an offer */
+struct dma_buf_pal_source *
+dma_buf_pal_source_of(const struct dma_buf_mapping_exp_ops *ops)
 {
-	return dmabuf->priv;
+	return container_of((struct dma_buf_mapping_exp_ops *)ops,
+			    struct dma_buf_pal_source, ops);
 }
 
 static void dma_buf_pal_source_idle(struct kref *kref)
@@ -22,26 +28,24 @@ static void dma_buf_pal_source_idle(struct kref *kref)
 	complete(&container_of(kref, struct dma_buf_pal_source, kref)->idle);
 }
 
-static void dma_buf_pal_source_arm(struct dma_buf_pal_source *source)
-{
-	kref_init(&source->kref);
-	reinit_completion(&source->idle);
-}
-
 /**
  * dma_buf_pal_source_init - prepare memory for export
- * @source: embedded in the exporter's structure, zeroed
+ * @source: embedded in the exporter's structure
  * @list: sealed list of the memory; belongs to @source from now on
+ * @revoked: true if nobody may map before dma_buf_pal_source_restore()
  *
  * If the memory is MMIO of a PCI device, the source holds a reference to that
  * device while it exists: matching walks the PCI hierarchy without locks.
  *
- * Context: Any.
+ * Context: Any. Nobody else knows @source yet.
  */
 void dma_buf_pal_source_init(struct dma_buf_pal_source *source,
-			     struct dma_buf_phys_list *list)
+			     struct dma_buf_phys_list *list, bool revoked)
 {
-	source->list = list;
+	*source = (struct dma_buf_pal_source) {
+		.list = list,
+		.revoked = revoked,
+	};
 	if (list->provider)
 		source->pdev = pci_dev_get(to_pci_dev(list->provider->owner));
 	kref_init(&source->kref);
@@ -54,18 +58,81 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_init, "DMA_BUF");
  * @source: source that no buffer uses any more
  *
  * Call this in &dma_buf_ops.release, or if the export failed. Frees the list.
+ * A revoke that comes later finds the memory revoked, and does nothing.
  *
  * Context: May sleep.
  */
 void dma_buf_pal_source_destroy(struct dma_buf_pal_source *source)
 {
+	WARN_ON(kref_read(&source->kref) != 1);
+
+	source->revoked = true;
 	pci_dev_put(source->pdev);
 	dma_buf_phys_list_free(source->list);
+	source->pdev = NULL;
+	source->list = NULL;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_destroy, "DMA_BUF");
 
 /**
+ * dma_buf_pal_source_offer - the PAL offer of the memory
+ * @source: the source
+ *
+ * For the exporter's list of offers, in &dma_buf_ops.match_mapping. Importers of
+ * other types get what converters make of it.
+ *
+ * Context: Any.
+ *
+ * Return: The offer.
+ */
+struct dma_buf_mapping_match
+dma_buf_pal_source_offer(const struct dma_buf_pal_source *source)
+{
+	return (struct dma_buf_mapping_match) {
+		.type = &dma_buf_mapping_pal_type,
+		.exp_ops = &source->ops,
+		.pal_data = {
+			.p2p_device = source->pdev,
+			.is_ram = source->list->memory == DMA_BUF_PHYS_RAM,
+		},
+	};
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_offer, "DMA_BUF");
+
+/**
+ * dma_buf_pal_source_admit - admit only importers that can be revoked
+ * @source: the source
+ * @attach: the new attachment
+ *
+ * For the exporter's &dma_buf_ops.attach.
+ *
+ * Context: May sleep. Takes the dma-buf reservation lock.
+ *
+ * Return: 0, -ENODEV if the memory is revoked, -EOPNOTSUPP if the importer
+ * cannot give it back on request.
+ */
+int dma_buf_pal_source_admit(struct dma_buf_pal_source *source,
+			     struct dma_buf_attachment *attach)
+{
+	struct dma_resv *resv = attach->dmabuf->resv;
+	bool revoked;
+
+	dma_resv_lock(resv, NULL);
+	revoked = source->revoked;
+	dma_resv_unlock(resv);
+
+	if (revoked)
+		return dma_buf_attach_refuse(attach, "revoked", -ENODEV);
+	if (!dma_buf_attach_revocable(attach))
+		return dma_buf_attach_refuse(attach, "not-revocable",
+					     -EOPNOTSUPP);
+	return 0;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_admit, "DMA_BUF");
+
+/**
  * dma_buf_pal_source_get - count a mapping of the memory
+ * @source: the source
  * @attach: attachment that maps
  *
  * For exporters that offer their own mapping type beside PAL. Its map function
@@ -75,11 +142,9 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_destroy, "DMA_BUF");
  *
  * Return: 0, -ENODEV if the memory is revoked.
  */
-int dma_buf_pal_source_get(struct dma_buf_attachment *attach)
+int dma_buf_pal_source_get(struct dma_buf_pal_source *source,
+			   struct dma_buf_attachment *attach)
 {
-	struct dma_buf_pal_source *source =
-		dma_buf_pal_source_of(attach->dmabuf);
-
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	if (source->revoked)
@@ -92,95 +157,36 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_get, "DMA_BUF");
 
 /**
  * dma_buf_pal_source_put - undo dma_buf_pal_source_get()
+ * @source: the source
  * @attach: attachment that unmaps
  *
  * An unmap function calls this last.
  *
  * Context: The dma-buf reservation lock must be held.
  */
-void dma_buf_pal_source_put(struct dma_buf_attachment *attach)
+void dma_buf_pal_source_put(struct dma_buf_pal_source *source,
+			    struct dma_buf_attachment *attach)
 {
-	struct dma_buf_pal_source *source =
-		dma_buf_pal_source_of(attach->dmabuf);
-
 	dma_resv_assert_held(attach->dmabuf->resv);
 
 	kref_put(&source->kref, dma_buf_pal_source_idle);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_put, "DMA_BUF");
 
-static struct dma_buf_phys_list *
-dma_buf_pal_source_map(struct dma_buf_attachment *attach)
+/* Count a mapping, whatever the type of the attachment, and give out the list */
+struct dma_buf_phys_list *
+dma_buf_pal_source_map(struct dma_buf_pal_source *source,
+		       struct dma_buf_attachment *attach)
 {
-	int ret = dma_buf_pal_source_get(attach);
+	int ret;
 
-	return ret ? ERR_PTR(ret) : dma_buf_pal_source_of(attach->dmabuf)->list;
+	/* Never sealed, or sealed for another buffer: an exporter's bug */
+	if (WARN_ON(source->list && source->list->size != attach->dmabuf->size))
+		return ERR_PTR(-EINVAL);
+
+	ret = dma_buf_pal_source_get(source, attach);
+	return ret ? ERR_PTR(ret) : source->list;
 }
-
-static void dma_buf_pal_source_unmap(struct dma_buf_attachment *attach,
-				     struct dma_buf_phys_list *list)
-{
-	dma_buf_pal_source_put(attach);
-}
-
-static const struct dma_buf_mapping_pal_exp_ops dma_buf_pal_source_ops = {
-	.map_phys = dma_buf_pal_source_map,
-	.unmap_phys = dma_buf_pal_source_unmap,
-};
-
-/**
- * dma_buf_pal_source_match - offer PAL, and what converters make of it
- * @args: the attach
- *
- * For use as &dma_buf_ops.match_mapping.
- *
- * Context: As &dma_buf_ops.match_mapping.
- *
- * Return: What dma_buf_match_mapping() returns.
- */
-int dma_buf_pal_source_match(struct dma_buf_match_args *args)
-{
-	const struct dma_buf_pal_source *source =
-		dma_buf_pal_source_of(args->dmabuf);
-	struct dma_buf_mapping_match offer =
-		DMA_BUF_EMAPPING_PAL(&dma_buf_pal_source_ops);
-
-	offer.pal_data.p2p_device = source->pdev;
-	offer.pal_data.is_ram = source->list->memory == DMA_BUF_PHYS_RAM;
-	return dma_buf_match_mapping(args, &offer, 1);
-}
-EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_match, "DMA_BUF");
-
-/**
- * dma_buf_pal_source_attach - admit only importers that can be revoked
- * @dmabuf: the buffer
- * @attach: the new attachment
- *
- * For use as &dma_buf_ops.attach.
- *
- * Context: May sleep. Takes the dma-buf reservation lock.
- *
- * Return: 0, -ENODEV if the memory is revoked, -EOPNOTSUPP if the importer
- * cannot give it back on request.
- */
-int dma_buf_pal_source_attach(struct dma_buf *dmabuf,
-			      struct dma_buf_attachment *attach)
-{
-	struct dma_buf_pal_source *source = dma_buf_pal_source_of(dmabuf);
-	bool revoked;
-
-	dma_resv_lock(dmabuf->resv, NULL);
-	revoked = source->revoked;
-	dma_resv_unlock(dmabuf->resv);
-
-	if (revoked)
-		return dma_buf_attach_refuse(attach, "revoked", -ENODEV);
-	if (!dma_buf_attach_revocable(attach))
-		return dma_buf_attach_refuse(attach, "not-revocable",
-					     -EOPNOTSUPP);
-	return 0;
-}
-EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_attach, "DMA_BUF");
 
 /* Tell importers to unmap, or that they may map again */
 static void dma_buf_pal_source_invalidate(struct dma_buf *dmabuf)
@@ -194,7 +200,8 @@ static void dma_buf_pal_source_invalidate(struct dma_buf *dmabuf)
 
 /**
  * dma_buf_pal_source_revoke - take the memory back
- * @dmabuf: the buffer, whose priv is the source
+ * @source: the source
+ * @dmabuf: the buffer that it is lent by
  *
  * Tells all importers, and returns when no mapping is left: nobody touches the
  * memory then, and nobody can map it before dma_buf_pal_source_restore(). Does
@@ -202,10 +209,9 @@ static void dma_buf_pal_source_invalidate(struct dma_buf *dmabuf)
  *
  * Context: May sleep. Takes the dma-buf reservation lock.
  */
-void dma_buf_pal_source_revoke(struct dma_buf *dmabuf)
+void dma_buf_pal_source_revoke(struct dma_buf_pal_source *source,
+			       struct dma_buf *dmabuf)
 {
-	struct dma_buf_pal_source *source = dma_buf_pal_source_of(dmabuf);
-
 	dma_resv_lock(dmabuf->resv, NULL);
 	if (source->revoked) {
 		dma_resv_unlock(dmabuf->resv);
@@ -217,23 +223,25 @@ void dma_buf_pal_source_revoke(struct dma_buf *dmabuf)
 
 	kref_put(&source->kref, dma_buf_pal_source_idle);
 	wait_for_completion(&source->idle);
-	dma_buf_pal_source_arm(source);
+
+	kref_init(&source->kref);
+	reinit_completion(&source->idle);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_pal_source_revoke, "DMA_BUF");
 
 /**
  * dma_buf_pal_source_restore - lend the memory again
- * @dmabuf: the buffer, whose priv is the source
+ * @source: the source
+ * @dmabuf: the buffer that it is lent by
  *
  * Undoes dma_buf_pal_source_revoke(): importers may map again. What was mapped
  * before stays unmapped.
  *
  * Context: May sleep. Takes the dma-buf reservation lock.
  */
-void dma_buf_pal_source_restore(struct dma_buf *dmabuf)
+void dma_buf_pal_source_restore(struct dma_buf_pal_source *source,
+				struct dma_buf *dmabuf)
 {
-	struct dma_buf_pal_source *source = dma_buf_pal_source_of(dmabuf);
-
 	dma_resv_lock(dmabuf->resv, NULL);
 	if (source->revoked) {
 		source->revoked = false;

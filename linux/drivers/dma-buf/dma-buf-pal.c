@@ -8,7 +8,9 @@
  *
  * Whoever holds a physical address reaches the memory past every IOMMU and
  * after every revoke. So only importers that are known to unmap when they are
- * told to may map: dma_buf_pal_map_phys() is exported to them by name.
+ * told to may have one: the type, which a request names, and
+ * dma_buf_pal_map_phys() are exported to them by name. Exporters need neither;
+ * they have a &struct dma_buf_pal_source.
  */
 #include <linux/dma-buf-pal.h>
 #include <linux/dma-resv.h>
@@ -35,14 +37,22 @@
 #define PAL_IMPORTERS	"iommufd"
 #endif
 
+static int dma_buf_pal_match(struct dma_buf_match_args *args,
+			     const struct dma_buf_mapping_match *exp,
+			     const struct dma_buf_mapping_match *imp)
+{
+	return WARN_ON(!exp->exp_ops) ? -EINVAL : 0;
+}
+
 /**
  * var dma_buf_mapping_pal_type - the buffer as a list of physical addresses
  */
 const struct dma_buf_mapping_type dma_buf_mapping_pal_type = {
 	.name = "PAL",
 	.owner = THIS_MODULE,
+	.match = dma_buf_pal_match,
 };
-EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_pal_type, "DMA_BUF");
+EXPORT_SYMBOL_FOR_MODULES(dma_buf_mapping_pal_type, PAL_IMPORTERS);
 
 /**
  * dma_buf_phys_list_alloc - allocate a list for an exporter to fill in
@@ -209,44 +219,13 @@ int dma_buf_phys_list_seek(const struct dma_buf_phys_list *list, size_t offset,
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_seek, "DMA_BUF");
 
-/* Map with the exporter's ops, whatever the type of the attachment */
-struct dma_buf_phys_list *
-__dma_buf_pal_map(struct dma_buf_attachment *attach,
-		  const struct dma_buf_mapping_pal_exp_ops *ops)
+/* The source of a PAL attachment, NULL if the attachment is of another type */
+static struct dma_buf_pal_source *
+dma_buf_pal_attached(const struct dma_buf_attachment *attach)
 {
-	struct dma_buf_phys_list *list;
-
-	list = ops->map_phys(attach);
-	if (WARN_ON(!list))
-		return ERR_PTR(-EINVAL);
-
-	/* Never sealed, or sealed for another buffer: an exporter's bug */
-	if (!IS_ERR(list) && WARN_ON(list->size != attach->dmabuf->size)) {
-		ops->unmap_phys(attach, list);
-		return ERR_PTR(-EINVAL);
-	}
-	return list;
-}
-
-/* Tail calls, this one and the next: the callers save no registers */
-static noinline struct dma_buf_phys_list *
-dma_buf_pal_map_traced(struct dma_buf_attachment *attach,
-		       const struct dma_buf_mapping_pal_exp_ops *ops)
-{
-	struct dma_buf_phys_list *list = __dma_buf_pal_map(attach, ops);
-
-	trace_dma_buf_map(attach, IS_ERR(list) ? 0 : list->count, "none",
-			  PTR_ERR_OR_ZERO(list));
-	return list;
-}
-
-static noinline void
-dma_buf_pal_unmap_traced(struct dma_buf_attachment *attach,
-			 const struct dma_buf_mapping_pal_exp_ops *ops,
-			 struct dma_buf_phys_list *list)
-{
-	trace_dma_buf_unmap(attach, list->count, "none", 0);
-	ops->unmap_phys(attach, list);
+	if (attach->map_type.type != &dma_buf_mapping_pal_type)
+		return NULL;
+	return dma_buf_pal_source_of(attach->map_type.exp_ops);
 }
 
 /**
@@ -267,20 +246,22 @@ dma_buf_pal_unmap_traced(struct dma_buf_attachment *attach,
 struct dma_buf_phys_list *
 dma_buf_pal_map_phys(struct dma_buf_attachment *attach)
 {
-	const struct dma_buf_mapping_pal_exp_ops *ops;
+	struct dma_buf_pal_source *source;
+	struct dma_buf_phys_list *list;
 
 	if (WARN_ON(!attach || !attach->dmabuf))
 		return ERR_PTR(-EINVAL);
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	ops = dma_buf_get_pal_ops(attach);
-	if (WARN_ON(!ops))
+	source = dma_buf_pal_attached(attach);
+	if (WARN_ON(!source))
 		return ERR_PTR(-EINVAL);
 
-	if (trace_dma_buf_map_enabled())
-		return dma_buf_pal_map_traced(attach, ops);
-	return __dma_buf_pal_map(attach, ops);
+	list = dma_buf_pal_source_map(source, attach);
+	trace_dma_buf_map(attach, IS_ERR(list) ? 0 : list->count, "none",
+			  PTR_ERR_OR_ZERO(list));
+	return list;
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_map_phys, PAL_IMPORTERS);
 
@@ -297,20 +278,18 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_map_phys, PAL_IMPORTERS);
 void dma_buf_pal_unmap_phys(struct dma_buf_attachment *attach,
 			    struct dma_buf_phys_list *list)
 {
-	const struct dma_buf_mapping_pal_exp_ops *ops;
+	struct dma_buf_pal_source *source;
 
 	if (WARN_ON(!attach || !attach->dmabuf || !list))
 		return;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	ops = dma_buf_get_pal_ops(attach);
-	if (WARN_ON(!ops))
+	source = dma_buf_pal_attached(attach);
+	if (WARN_ON(!source))
 		return;
 
-	if (trace_dma_buf_unmap_enabled())
-		dma_buf_pal_unmap_traced(attach, ops, list);
-	else
-		ops->unmap_phys(attach, list);
+	trace_dma_buf_unmap(attach, list->count, "none", 0);
+	dma_buf_pal_source_put(source, attach);
 }
 EXPORT_SYMBOL_FOR_MODULES(dma_buf_pal_unmap_phys, PAL_IMPORTERS);

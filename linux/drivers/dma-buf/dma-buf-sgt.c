@@ -43,62 +43,61 @@ dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
 	return NULL;
 }
 
-/* Out of line: most exporters do not require P2P */
-static noinline int
-dma_buf_sgt_match_p2p(struct dma_buf *dmabuf,
-		      const struct dma_buf_mapping_match *exp,
-		      const struct dma_buf_mapping_match *imp)
+static int dma_buf_sgt_match_p2p(struct dma_buf_match_args *args,
+				 const struct dma_buf_mapping_match *exp,
+				 const struct dma_buf_mapping_match *imp)
 {
 	struct pci_dev *pdev = exp->sgt_data.exporting_p2p_device;
 	const char *why;
 
-	if (WARN(exp->sgt_data.exporter_requires_p2p !=
-			 DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE,
-		 "dma-buf: bogus P2P requirement %u of exporter %s\n",
-		 exp->sgt_data.exporter_requires_p2p,
-		 dmabuf ? dmabuf->exp_name : "none"))
-		return -EINVAL;
-	if (WARN_ON(!pdev))
+	if (WARN_ON(exp->sgt_data.exporter_requires_p2p !=
+		    DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE || !pdev))
 		return -EINVAL;
 
 	why = dma_buf_sgt_p2p_obstacle(pdev, imp);
-	return why ? dma_buf_match_refuse(dmabuf, exp, imp, why) : 0;
+	return why ? dma_buf_match_refuse(args, why) : 0;
+}
+
+/* Memory that is no MMIO is for every device, unless the exporter says why not */
+static int dma_buf_sgt_match_memory(struct dma_buf_match_args *args,
+				    const struct dma_buf_mapping_match *exp,
+				    const struct dma_buf_mapping_match *imp,
+				    const struct dma_buf_mapping_sgt_exp_ops *ops)
+{
+	const char *why = NULL;
+
+	if (ops->obstacle)
+		why = ops->obstacle(exp, imp->sgt_data.importing_dma_device);
+	return why ? dma_buf_match_refuse(args, why) : 0;
 }
 
 static const struct dma_buf_mapping_sgt_exp_ops *
 dma_buf_sgt_offered_ops(const struct dma_buf_mapping_match *exp)
 {
+	if (!exp->exp_ops)
+		return NULL;
 	return container_of(exp->exp_ops,
 			    const struct dma_buf_mapping_sgt_exp_ops, ops);
 }
 
-/* Memory that is no MMIO is for every device, unless the exporter says why not */
-static noinline int
-dma_buf_sgt_match_memory(struct dma_buf *dmabuf,
-			 const struct dma_buf_mapping_match *exp,
-			 const struct dma_buf_mapping_match *imp)
-{
-	struct device *dev = imp->sgt_data.importing_dma_device;
-	const char *why = dma_buf_sgt_offered_ops(exp)->obstacle(exp, dev);
-
-	return why ? dma_buf_match_refuse(dmabuf, exp, imp, why) : 0;
-}
-
-static int dma_buf_sgt_match(struct dma_buf *dmabuf,
+static int dma_buf_sgt_match(struct dma_buf_match_args *args,
 			     const struct dma_buf_mapping_match *exp,
 			     const struct dma_buf_mapping_match *imp)
 {
-	if (WARN_ON(!imp->sgt_data.importing_dma_device || !exp->exp_ops ||
+	const struct dma_buf_mapping_sgt_exp_ops *ops =
+		dma_buf_sgt_offered_ops(exp);
+
+	if (WARN_ON(!ops || !ops->map_dma_buf || !ops->unmap_dma_buf))
+		return -EINVAL;
+	if (WARN_ON(!imp->sgt_data.importing_dma_device ||
 		    imp->sgt_data.importer_accepts_p2p >
 		    DMA_SGT_IMPORTER_ACCEPTS_P2P))
 		return -EINVAL;
 
 	if (exp->sgt_data.exporter_requires_p2p !=
 	    DMA_SGT_EXPORTER_REQUIRES_NOTHING)
-		return dma_buf_sgt_match_p2p(dmabuf, exp, imp);
-	if (likely(!dma_buf_sgt_offered_ops(exp)->obstacle))
-		return 0;
-	return dma_buf_sgt_match_memory(dmabuf, exp, imp);
+		return dma_buf_sgt_match_p2p(args, exp, imp);
+	return dma_buf_sgt_match_memory(args, exp, imp, ops);
 }
 
 static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,
@@ -191,7 +190,7 @@ dma_buf_sgt_dynamic_attach(struct dma_buf *dmabuf, struct device *dev,
 	if (WARN_ON(!dev))
 		return ERR_PTR(-EINVAL);
 
-	return dma_buf_attach_request(dmabuf, &request, importer_ops,
+	return dma_buf_mapping_attach(dmabuf, &request, 1, importer_ops,
 				      importer_priv);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_dynamic_attach, "DMA_BUF");
@@ -330,9 +329,8 @@ static int dma_buf_sgt_wait(struct dma_buf_attachment *attach)
 	return ret < 0 ? ret : 0;
 }
 
-static noinline void
-dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
-		      const struct sg_table *sgt)
+static void dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
+				  const struct sg_table *sgt)
 {
 	if (IS_ERR(sgt))
 		trace_dma_buf_map(attach, 0, "none", PTR_ERR(sgt));
@@ -342,7 +340,7 @@ dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
 }
 
 /* Map, wait, and hide what the importer must not see */
-static __always_inline struct sg_table *
+static struct sg_table *
 dma_buf_sgt_map(struct dma_buf_attachment *attach,
 		const struct dma_buf_mapping_sgt_exp_ops *ops,
 		enum dma_data_direction dir)
@@ -363,7 +361,7 @@ dma_buf_sgt_map(struct dma_buf_attachment *attach,
 	return sgt;
 }
 
-static __always_inline struct sg_table *
+static struct sg_table *
 dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 			const struct dma_buf_mapping_sgt_exp_ops *ops,
 			enum dma_data_direction dir)
@@ -378,28 +376,6 @@ dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 	sgt = dma_buf_sgt_map(attach, ops, dir);
 	if (IS_ERR(sgt))
 		dma_buf_sgt_unpin(attach);
-	return sgt;
-}
-
-/* Inline in the next two functions: importers map all the time */
-static __always_inline struct sg_table *
-dma_buf_sgt_map_locked(struct dma_buf_attachment *attach,
-		       enum dma_data_direction dir)
-{
-	const struct dma_buf_mapping_sgt_exp_ops *ops;
-	struct sg_table *sgt;
-
-	dma_resv_assert_held(attach->dmabuf->resv);
-
-	ops = dma_buf_get_sgt_ops(attach);
-	if (WARN_ON(!ops))
-		return ERR_PTR(-EINVAL);
-
-	sgt = dma_buf_sgt_pin_and_map(attach, ops, dir);
-	if (!IS_ERR(sgt))
-		dma_buf_sgt_check_aligned(sgt);
-	if (trace_dma_buf_map_enabled())
-		dma_buf_sgt_trace_map(attach, sgt);
 	return sgt;
 }
 
@@ -425,12 +401,26 @@ dma_buf_sgt_map_locked(struct dma_buf_attachment *attach,
 struct sg_table *dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
 					    enum dma_data_direction dir)
 {
+	const struct dma_buf_mapping_sgt_exp_ops *ops;
+	struct sg_table *sgt;
+
 	might_sleep();
 
 	if (WARN_ON(!attach || !attach->dmabuf))
 		return ERR_PTR(-EINVAL);
 
-	return dma_buf_sgt_map_locked(attach, dir);
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	ops = dma_buf_get_sgt_ops(attach);
+	if (WARN_ON(!ops))
+		return ERR_PTR(-EINVAL);
+
+	sgt = dma_buf_sgt_pin_and_map(attach, ops, dir);
+	if (!IS_ERR(sgt))
+		dma_buf_sgt_check_aligned(sgt);
+	if (trace_dma_buf_map_enabled())
+		dma_buf_sgt_trace_map(attach, sgt);
+	return sgt;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_map_attachment, "DMA_BUF");
 
@@ -455,50 +445,12 @@ dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
 		return ERR_PTR(-EINVAL);
 
 	dma_resv_lock(attach->dmabuf->resv, NULL);
-	sgt = dma_buf_sgt_map_locked(attach, dir);
+	sgt = dma_buf_sgt_map_attachment(attach, dir);
 	dma_resv_unlock(attach->dmabuf->resv);
 
 	return sgt;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_map_attachment_unlocked, "DMA_BUF");
-
-static __always_inline void
-dma_buf_sgt_unmap(struct dma_buf_attachment *attach,
-		  const struct dma_buf_mapping_sgt_exp_ops *ops,
-		  struct sg_table *sgt, enum dma_data_direction dir)
-{
-	ops->unmap_dma_buf(attach, dma_buf_sgt_unwrap(sgt), dir);
-	dma_buf_sgt_unpin(attach);
-}
-
-/* A tail call: the caller saves no registers */
-static noinline void
-dma_buf_sgt_unmap_traced(struct dma_buf_attachment *attach,
-			 const struct dma_buf_mapping_sgt_exp_ops *ops,
-			 struct sg_table *sgt, enum dma_data_direction dir)
-{
-	trace_dma_buf_unmap(attach, sgt->nents, dma_buf_sgt_route_name(attach),
-			    0);
-	dma_buf_sgt_unmap(attach, ops, sgt, dir);
-}
-
-static __always_inline void
-dma_buf_sgt_unmap_locked(struct dma_buf_attachment *attach,
-			 struct sg_table *sgt, enum dma_data_direction dir)
-{
-	const struct dma_buf_mapping_sgt_exp_ops *ops;
-
-	dma_resv_assert_held(attach->dmabuf->resv);
-
-	ops = dma_buf_get_sgt_ops(attach);
-	if (WARN_ON(!ops))
-		return;
-
-	if (trace_dma_buf_unmap_enabled())
-		dma_buf_sgt_unmap_traced(attach, ops, sgt, dir);
-	else
-		dma_buf_sgt_unmap(attach, ops, sgt, dir);
-}
 
 /**
  * dma_buf_sgt_unmap_attachment - give back a mapping of the buffer
@@ -512,12 +464,24 @@ void dma_buf_sgt_unmap_attachment(struct dma_buf_attachment *attach,
 				  struct sg_table *sgt,
 				  enum dma_data_direction dir)
 {
+	const struct dma_buf_mapping_sgt_exp_ops *ops;
+
 	might_sleep();
 
 	if (WARN_ON(!attach || !attach->dmabuf || !sgt))
 		return;
 
-	dma_buf_sgt_unmap_locked(attach, sgt, dir);
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	ops = dma_buf_get_sgt_ops(attach);
+	if (WARN_ON(!ops))
+		return;
+
+	if (trace_dma_buf_unmap_enabled())
+		trace_dma_buf_unmap(attach, sgt->nents,
+				    dma_buf_sgt_route_name(attach), 0);
+	ops->unmap_dma_buf(attach, dma_buf_sgt_unwrap(sgt), dir);
+	dma_buf_sgt_unpin(attach);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_unmap_attachment, "DMA_BUF");
 
@@ -539,7 +503,7 @@ void dma_buf_sgt_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
 		return;
 
 	dma_resv_lock(attach->dmabuf->resv, NULL);
-	dma_buf_sgt_unmap_locked(attach, sgt, dir);
+	dma_buf_sgt_unmap_attachment(attach, sgt, dir);
 	dma_resv_unlock(attach->dmabuf->resv);
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_unmap_attachment_unlocked, "DMA_BUF");

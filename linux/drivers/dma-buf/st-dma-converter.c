@@ -17,10 +17,12 @@
 
 /* ---- RAM, lent as PAL and nothing else ---- */
 
+/* As a GEM object would: the source is somewhere inside, and priv is its own */
 struct lender {
-	struct dma_buf_pal_source source;
 	struct dma_buf *dmabuf;
 	struct page *pages[PAGES];
+	struct dma_buf_phys_list *list;
+	struct dma_buf_pal_source source;
 	/* An offer to make before PAL, if it has a type */
 	struct dma_buf_mapping_match first;
 	int invalidated;
@@ -30,17 +32,25 @@ struct lender {
 
 static struct lender *lender_of(struct dma_buf *dmabuf)
 {
-	return container_of(dmabuf->priv, struct lender, source);
+	return dmabuf->priv;
 }
 
 static int lender_match(struct dma_buf_match_args *args)
 {
-	struct lender *lender = lender_of(args->dmabuf);
-	int ret = -EOPNOTSUPP;
+	const struct lender *lender = lender_of(args->dmabuf);
+	struct dma_buf_mapping_match offers[2];
+	size_t count = 0;
 
 	if (lender->first.type)
-		ret = dma_buf_match_mapping(args, &lender->first, 1);
-	return ret == -EOPNOTSUPP ? dma_buf_pal_source_match(args) : ret;
+		offers[count++] = lender->first;
+	offers[count++] = dma_buf_pal_source_offer(&lender->source);
+	return dma_buf_match_mapping(args, offers, count);
+}
+
+static int lender_attach(struct dma_buf *dmabuf,
+			 struct dma_buf_attachment *attach)
+{
+	return dma_buf_pal_source_admit(&lender_of(dmabuf)->source, attach);
 }
 
 static void lender_release(struct dma_buf *dmabuf)
@@ -48,7 +58,7 @@ static void lender_release(struct dma_buf *dmabuf)
 }
 
 static const struct dma_buf_ops lender_ops = {
-	.attach = dma_buf_pal_source_attach,
+	.attach = lender_attach,
 	.match_mapping = lender_match,
 	.release = lender_release,
 };
@@ -59,7 +69,10 @@ static void lender_free(void *data)
 
 	if (lender->dmabuf)
 		__fput_sync(lender->dmabuf->file);
-	dma_buf_pal_source_destroy(&lender->source);
+	if (lender->source.list)
+		dma_buf_pal_source_destroy(&lender->source);
+	else
+		dma_buf_phys_list_free(lender->list);
 	for (int i = 0; i < PAGES; i++)
 		if (lender->pages[i])
 			__free_page(lender->pages[i]);
@@ -71,7 +84,7 @@ static struct dma_buf_phys_list *lender_list(struct kunit *test,
 	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(PAGES);
 
 	KUNIT_ASSERT_NOT_NULL(test, list);
-	lender->source.list = list;
+	lender->list = list;
 	for (int i = 0; i < PAGES; i++) {
 		lender->pages[i] = alloc_page(GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, lender->pages[i]);
@@ -95,11 +108,11 @@ static struct lender *lender_new(struct kunit *test,
 	KUNIT_ASSERT_EQ(test, 0,
 			dma_buf_phys_list_seal(lender_list(test, lender),
 					       PAGES * PAGE_SIZE, memory, NULL));
-	dma_buf_pal_source_init(&lender->source, lender->source.list);
+	dma_buf_pal_source_init(&lender->source, lender->list, false);
 
 	info.ops = &lender_ops;
 	info.size = PAGES * PAGE_SIZE;
-	info.priv = &lender->source;
+	info.priv = lender;
 	lender->dmabuf = dma_buf_export(&info);
 	if (IS_ERR(lender->dmabuf))
 		lender->dmabuf = NULL;
@@ -163,7 +176,6 @@ static void test_convert_ram(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
 	KUNIT_EXPECT_TRUE(test, dma_buf_is_sgt(attach));
 	KUNIT_EXPECT_FALSE(test, dma_buf_sgt_p2p_allowed(attach));
-	KUNIT_EXPECT_NULL(test, dma_buf_get_pal_ops(attach));
 	KUNIT_EXPECT_NOT_NULL(test, attach->converted);
 
 	sgt = borrow_map(attach);
@@ -243,11 +255,12 @@ static const struct dma_buf_mapping_type type_from = { .name = "from" };
 static const struct dma_buf_mapping_type type_to = { .name = "to" };
 static const struct dma_buf_mapping_exp_ops from_ops, to_ops;
 
-static int second_offer(const struct dma_buf_mapping_match *exp,
+static int second_offer(struct dma_buf_match_args *args,
+			const struct dma_buf_mapping_match *exp,
 			struct dma_buf_mapping_match *offer)
 {
 	if (exp->payload[0] == 7)
-		return -EOPNOTSUPP;
+		return dma_buf_match_refuse(args, "seven");
 	*offer = (struct dma_buf_mapping_match) {
 		.type = &type_to,
 		.exp_ops = &to_ops,
@@ -312,21 +325,21 @@ static void test_source_revoke(struct kunit *test)
 	lender->sgt = borrow_map(attach);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, lender->sgt);
 
-	dma_buf_pal_source_revoke(lender->dmabuf);
+	dma_buf_pal_source_revoke(&lender->source, lender->dmabuf);
 	KUNIT_EXPECT_EQ(test, 1, lender->invalidated);
 	KUNIT_EXPECT_NULL(test, lender->sgt);
 	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(borrow_map(attach)));
 	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(borrow(lender, dev)));
 
 	/* Twice is the same as once */
-	dma_buf_pal_source_revoke(lender->dmabuf);
+	dma_buf_pal_source_revoke(&lender->source, lender->dmabuf);
 	KUNIT_EXPECT_EQ(test, 1, lender->invalidated);
 
-	dma_buf_pal_source_restore(lender->dmabuf);
+	dma_buf_pal_source_restore(&lender->source, lender->dmabuf);
 	KUNIT_EXPECT_EQ(test, 2, lender->invalidated);
 	lender->sgt = borrow_map(attach);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, lender->sgt);
-	dma_buf_pal_source_revoke(lender->dmabuf);
+	dma_buf_pal_source_revoke(&lender->source, lender->dmabuf);
 	KUNIT_EXPECT_EQ(test, 1, kref_read(&lender->source.kref));
 	dma_buf_detach(lender->dmabuf, attach);
 }

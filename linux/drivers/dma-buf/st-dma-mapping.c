@@ -36,6 +36,7 @@ struct fake {
 	struct dma_buf_ops ops;
 	struct dma_buf *dmabuf;
 	struct dma_buf_phys_list *list;
+	struct dma_buf_pal_source source;
 	struct sg_table *mapped;
 	/* What it offers, through match_mapping() */
 	const struct dma_buf_mapping_match *offers;
@@ -146,39 +147,23 @@ static void fake_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
 	kfree(sgt);
 }
 
-static struct dma_buf_phys_list *fake_map_phys(struct dma_buf_attachment *attach)
-{
-	struct fake *fake = attach->dmabuf->priv;
-
-	if (fake->map_ret)
-		return fake->map_ret > 0 ? NULL : ERR_PTR(fake->map_ret);
-	fake->maps++;
-	return fake->list;
-}
-
-static void fake_unmap_phys(struct dma_buf_attachment *attach,
-			    struct dma_buf_phys_list *list)
-{
-	struct fake *fake = attach->dmabuf->priv;
-
-	if (list == fake->list)
-		fake->unmaps++;
-}
-
 static const struct dma_buf_mapping_sgt_exp_ops fake_sgt_ops = {
 	.map_dma_buf = fake_map,
 	.unmap_dma_buf = fake_unmap,
 };
 
-static const struct dma_buf_mapping_pal_exp_ops fake_pal_ops = {
-	.map_phys = fake_map_phys,
-	.unmap_phys = fake_unmap_phys,
-};
+/* A type without parameters and without a device */
+static const struct dma_buf_mapping_exp_ops plain_ops;
+static const struct dma_buf_mapping_type plain_type = { .name = "plain" };
 
 static const struct dma_buf_mapping_match sgt_offer =
 	DMA_BUF_EMAPPING_SGT(&fake_sgt_ops);
-static const struct dma_buf_mapping_match pal_offer =
-	DMA_BUF_EMAPPING_PAL(&fake_pal_ops);
+static const struct dma_buf_mapping_match plain_offer = {
+	.type = &plain_type, .exp_ops = &plain_ops,
+};
+static const struct dma_buf_mapping_match plain_request = {
+	.type = &plain_type,
+};
 
 static void fake_put(void *dmabuf)
 {
@@ -276,12 +261,12 @@ static struct {
 	bool locked;
 } table;
 
-static int table_match(struct dma_buf *dmabuf,
+static int table_match(struct dma_buf_match_args *args,
 		       const struct dma_buf_mapping_match *exp,
 		       const struct dma_buf_mapping_match *imp)
 {
 	table.calls++;
-	table.locked |= is_locked(dmabuf);
+	table.locked |= is_locked(args->dmabuf);
 	return table.verdict[exp->payload[0]][imp->payload[0]];
 }
 
@@ -308,7 +293,8 @@ static const struct {
 	int size;	/* or the two might share an address */
 } table_ops = { .size = 1 }, table_converted_ops = { .size = 2 };
 
-static int table_convert(const struct dma_buf_mapping_match *exp,
+static int table_convert(struct dma_buf_match_args *args,
+			 const struct dma_buf_mapping_match *exp,
 			 struct dma_buf_mapping_match *offer)
 {
 	*offer = *exp;
@@ -475,25 +461,24 @@ static void test_match_order(struct kunit *test)
 static void test_match_no_pair(struct kunit *test)
 {
 	struct fake *fake = fake_new(test, &sgt_offer);
-	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
 
 	fake_export(test, fake);
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, attach_err(fake, &request));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, attach_err(fake, &plain_request));
 	fake->noffers = 0;
 	fake->offers = NULL;
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, attach_err(fake, &request));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, attach_err(fake, &plain_request));
 	KUNIT_EXPECT_EQ(test, 0, fake->attaches);
 }
 
 /* The verdict is in the offer */
-static int query_match(struct dma_buf *dmabuf,
+static int query_match(struct dma_buf_match_args *args,
 		       const struct dma_buf_mapping_match *exp,
 		       const struct dma_buf_mapping_match *imp)
 {
 	int ret = exp->payload[1];
 
 	if (ret == -EOPNOTSUPP)
-		return dma_buf_match_refuse(dmabuf, exp, imp, "query-test");
+		return dma_buf_match_refuse(args, "query-test");
 	return ret;
 }
 
@@ -548,9 +533,9 @@ static void test_match_query(struct kunit *test)
 
 static void test_match_bad_arguments(struct kunit *test)
 {
-	const struct dma_buf_mapping_match good = DMA_BUF_IMAPPING_PAL();
+	const struct dma_buf_mapping_match good = plain_request;
 	const struct dma_buf_mapping_match bad[] = { {}, good };
-	struct fake *fake = fake_new(test, &pal_offer);
+	struct fake *fake = fake_new(test, &plain_offer);
 	struct dma_buf *dmabuf;
 
 	fake_export(test, fake);
@@ -576,42 +561,38 @@ static void test_match_bad_arguments(struct kunit *test)
 /* The core does not trust what match_mapping() returns */
 static void test_match_bad_exporter(struct kunit *test)
 {
-	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
-	struct fake *fake = fake_new(test, &pal_offer);
+	struct fake *fake = fake_new(test, &plain_offer);
 
 	fake_export(test, fake);
 	fake->match_ret = 1;	/* an error code that was lost */
-	EXPECT_WARNS(test, 1, -EINVAL, attach_err(fake, &request));
+	EXPECT_WARNS(test, 1, -EINVAL, attach_err(fake, &plain_request));
 	fake->match_ret = 2;	/* returns 0, but matched nothing */
-	EXPECT_WARNS(test, 1, -EINVAL, attach_err(fake, &request));
+	EXPECT_WARNS(test, 1, -EINVAL, attach_err(fake, &plain_request));
 	fake->match_ret = -EIO;
-	KUNIT_EXPECT_EQ(test, -EIO, attach_err(fake, &request));
+	KUNIT_EXPECT_EQ(test, -EIO, attach_err(fake, &plain_request));
 	KUNIT_EXPECT_EQ(test, 0, fake->attaches);
 }
 
 /* The match, and attach after it, see everything that the importer passed */
 static void test_attach_complete(struct kunit *test)
 {
-	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
-	struct fake *fake = fake_new(test, &pal_offer);
+	struct fake *fake = fake_new(test, &plain_offer);
 	struct dma_buf_attachment *attach;
 
 	fake_export(test, fake);
 	fake->match_ret = -EIO;
-	KUNIT_EXPECT_EQ(test, -EIO, attach_err(fake, &request));
+	KUNIT_EXPECT_EQ(test, -EIO, attach_err(fake, &plain_request));
 	KUNIT_EXPECT_PTR_EQ(test, fake->dmabuf, fake->seen.dmabuf);
 	KUNIT_EXPECT_PTR_EQ(test, &importer_ops, fake->seen.importer_ops);
 	KUNIT_EXPECT_PTR_EQ(test, (void *)fake, fake->seen.importer_priv);
 
 	fake->match_ret = 0;
-	attach = attach_one(fake, &request);
+	attach = attach_one(fake, &plain_request);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
 	KUNIT_EXPECT_FALSE(test, fake->locked);
 	KUNIT_EXPECT_EQ(test, 1, fake->attaches);
-	KUNIT_EXPECT_PTR_EQ(test, &dma_buf_mapping_pal_type,
-			    fake->seen.map_type.type);
-	KUNIT_EXPECT_PTR_EQ(test, &fake_pal_ops.ops,
-			    fake->seen.map_type.exp_ops);
+	KUNIT_EXPECT_PTR_EQ(test, &plain_type, fake->seen.map_type.type);
+	KUNIT_EXPECT_PTR_EQ(test, &plain_ops, fake->seen.map_type.exp_ops);
 	KUNIT_EXPECT_FALSE(test, list_empty(&fake->dmabuf->attachments));
 
 	dma_buf_detach(fake->dmabuf, attach);
@@ -622,12 +603,11 @@ static void test_attach_complete(struct kunit *test)
 /* An attach callback that fails after the match leaves nothing behind */
 static void test_attach_fails(struct kunit *test)
 {
-	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
-	struct fake *fake = fake_new(test, &pal_offer);
+	struct fake *fake = fake_new(test, &plain_offer);
 
 	fake_export(test, fake);
 	fake->attach_ret = -EBUSY;
-	KUNIT_EXPECT_EQ(test, -EBUSY, attach_err(fake, &request));
+	KUNIT_EXPECT_EQ(test, -EBUSY, attach_err(fake, &plain_request));
 	KUNIT_EXPECT_EQ(test, 1, fake->attaches);
 	KUNIT_EXPECT_EQ(test, 0, fake->detaches);
 	KUNIT_EXPECT_TRUE(test, list_empty(&fake->dmabuf->attachments));
@@ -672,14 +652,13 @@ static void test_attach_owner(struct kunit *test)
 /* What is not an attachment of this buffer stays as it is */
 static void test_detach_bad_arguments(struct kunit *test)
 {
-	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
-	struct fake *other = fake_new(test, &pal_offer);
-	struct fake *fake = fake_new(test, &pal_offer);
+	struct fake *other = fake_new(test, &plain_offer);
+	struct fake *fake = fake_new(test, &plain_offer);
 	struct dma_buf_attachment *attach;
 
 	fake_export(test, other);
 	fake_export(test, fake);
-	attach = attach_one(fake, &request);
+	attach = attach_one(fake, &plain_request);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
 	EXPECT_WARNS(test, 1, 0, (dma_buf_detach(fake->dmabuf, NULL), 0));
 	EXPECT_WARNS(test, 1, 0, (dma_buf_detach(NULL, attach), 0));
@@ -776,13 +755,12 @@ static struct kunit_suite dma_buf_match_suite = {
 
 static void test_sgt_accessors(struct kunit *test)
 {
-	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
-	struct fake *fake = fake_new(test, &pal_offer);
+	struct fake *fake = fake_new(test, &plain_offer);
 	struct device *dev = fake_device(test);
 	struct dma_buf_attachment *attach;
 
 	fake_export(test, fake);
-	attach = attach_one(fake, &request);
+	attach = attach_one(fake, &plain_request);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
 	/* Words that an SGT accessor would take for its own */
 	memset(&attach->map_type.payload, 2, sizeof(attach->map_type.payload));
@@ -799,7 +777,6 @@ static void test_sgt_accessors(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, dev, dma_buf_sgt_dma_device(attach));
 	KUNIT_EXPECT_FALSE(test, dma_buf_sgt_p2p_allowed(attach));
 	KUNIT_EXPECT_PTR_EQ(test, &fake_sgt_ops, dma_buf_get_sgt_ops(attach));
-	KUNIT_EXPECT_NULL(test, dma_buf_get_pal_ops(attach));
 	dma_buf_detach(fake->dmabuf, attach);
 }
 
@@ -1017,13 +994,12 @@ static void test_sgt_map_fails(struct kunit *test)
 /* An attachment of one type gives no mapping of another */
 static void test_sgt_wrong_type(struct kunit *test)
 {
-	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_PAL();
-	struct fake *fake = fake_new(test, &pal_offer);
+	struct fake *fake = fake_new(test, &plain_offer);
 	struct dma_buf_attachment *attach;
 	struct sg_table sgt;
 
 	fake_export(test, fake);
-	attach = attach_one(fake, &request);
+	attach = attach_one(fake, &plain_request);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
 	EXPECT_WARNS(test, 1, -EINVAL,
 		     PTR_ERR(dma_buf_sgt_map_attachment_unlocked(attach, DMA_TO_DEVICE)));
@@ -1244,48 +1220,57 @@ static void pal_detach(struct fake *fake, struct dma_buf_attachment *attach)
 	dma_buf_detach(fake->dmabuf, attach);
 }
 
+/* The test frees the list, and there is no device: nothing is left to destroy */
+static struct dma_buf_mapping_match fake_lend(struct fake *fake,
+					      struct dma_buf_phys_list *list)
+{
+	fake->list = list;
+	dma_buf_pal_source_init(&fake->source, list, false);
+	return dma_buf_pal_source_offer(&fake->source);
+}
+
+static int fake_maps(struct fake *fake)
+{
+	return kref_read(&fake->source.kref) - 1;
+}
+
 /* The exporter's own list, twice: nothing is copied */
 static void test_pal_map(struct kunit *test)
 {
-	struct fake *fake = fake_new(test, NULL);
+	struct dma_buf_mapping_match offer;
+	struct fake *fake = fake_new(test, &offer);
 	struct dma_buf_attachment *attach;
 
-	fake->list = mixed_list(test, 3);
-	fake->ops.match_mapping = NULL;
-	fake->ops.single_exporter_match = &pal_offer;
+	offer = fake_lend(fake, mixed_list(test, 3));
 	fake_export(test, fake);
 	attach = pal_attach(test, fake);
 	KUNIT_EXPECT_PTR_EQ(test, fake->list, dma_buf_pal_map_phys(attach));
 	KUNIT_EXPECT_PTR_EQ(test, fake->list, dma_buf_pal_map_phys(attach));
-	KUNIT_EXPECT_EQ(test, 2, fake->maps);
+	KUNIT_EXPECT_EQ(test, 2, fake_maps(fake));
 	dma_buf_pal_unmap_phys(attach, fake->list);
 	dma_buf_pal_unmap_phys(attach, fake->list);
-	KUNIT_EXPECT_EQ(test, 2, fake->unmaps);
+	KUNIT_EXPECT_EQ(test, 0, fake_maps(fake));
 	pal_detach(fake, attach);
 }
 
 static void test_pal_map_fails(struct kunit *test)
 {
-	struct dma_buf_phys_list *unsealed = new_list(test, 1);
-	struct fake *fake = fake_new(test, &pal_offer);
+	struct dma_buf_mapping_match offer;
+	struct fake *fake = fake_new(test, &offer);
 	struct dma_buf_attachment *attach;
 
-	fake->list = mixed_list(test, 3);
+	offer = fake_lend(fake, mixed_list(test, 3));
 	fake_export(test, fake);
 	attach = pal_attach(test, fake);
-	fake->map_ret = -ENODEV;	/* revoked */
+	fake->source.revoked = true;
 	KUNIT_EXPECT_EQ(test, -ENODEV, PTR_ERR(dma_buf_pal_map_phys(attach)));
-	fake->map_ret = 1;		/* NULL */
-	EXPECT_WARNS(test, 1, -EINVAL, PTR_ERR(dma_buf_pal_map_phys(attach)));
-	KUNIT_EXPECT_EQ(test, 0, fake->unmaps);
 
-	/* A list that was never checked; its count is given back */
-	fake->map_ret = 0;
-	fake->list = unsealed;
+	/* A list that was never sealed */
+	fake->source.revoked = false;
+	fake->source.list = new_list(test, 1);
 	EXPECT_WARNS(test, 1, -EINVAL, PTR_ERR(dma_buf_pal_map_phys(attach)));
-	KUNIT_EXPECT_EQ(test, 1, fake->maps);
-	KUNIT_EXPECT_EQ(test, 1, fake->unmaps);
 	EXPECT_WARNS(test, 1, -EINVAL, PTR_ERR(dma_buf_pal_map_phys(NULL)));
+	KUNIT_EXPECT_EQ(test, 0, fake_maps(fake));
 	pal_detach(fake, attach);
 }
 

@@ -42,9 +42,25 @@ static void bar_release(struct dma_buf *dmabuf)
 {
 }
 
+static int bar_match(struct dma_buf_match_args *args)
+{
+	const struct bar *bar = args->dmabuf->priv;
+	const struct dma_buf_mapping_match offer =
+		dma_buf_pal_source_offer(&bar->source);
+
+	return dma_buf_match_mapping(args, &offer, 1);
+}
+
+static int bar_admit(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
+{
+	struct bar *bar = dmabuf->priv;
+
+	return dma_buf_pal_source_admit(&bar->source, attach);
+}
+
 static const struct dma_buf_ops bar_ops = {
-	.attach = dma_buf_pal_source_attach,
-	.match_mapping = dma_buf_pal_source_match,
+	.attach = bar_admit,
+	.match_mapping = bar_match,
 	.release = bar_release,
 };
 
@@ -114,19 +130,20 @@ static struct bar *bar_new(struct kunit *test, size_t count, size_t len)
 	struct bar *bar = bar_find(test);
 	DEFINE_DMA_BUF_EXPORT_INFO(info);
 	struct dma_buf_phys_list *list;
+	int ret;
 
 	bar_provide(test, bar);
 	list = bar_list(bar, count, len);
 	KUNIT_ASSERT_NOT_NULL(test, list);
-	bar->source.list = list;
-	KUNIT_ASSERT_EQ(test, 0,
-			dma_buf_phys_list_seal(list, count * len,
-					       DMA_BUF_PHYS_MMIO, bar->provider));
-	dma_buf_pal_source_init(&bar->source, list);
+	ret = dma_buf_phys_list_seal(list, count * len, DMA_BUF_PHYS_MMIO,
+				     bar->provider);
+	/* From here on bar_free() frees it */
+	dma_buf_pal_source_init(&bar->source, list, false);
+	KUNIT_ASSERT_EQ(test, 0, ret);
 
 	info.ops = &bar_ops;
 	info.size = count * len;
-	info.priv = &bar->source;
+	info.priv = bar;
 	bar->dmabuf = dma_buf_export(&info);
 	if (IS_ERR(bar->dmabuf))
 		bar->dmabuf = NULL;

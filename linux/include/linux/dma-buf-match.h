@@ -71,7 +71,11 @@ struct dma_buf_mapping_type {
 	 *
 	 * Decides whether the offer @exp of this type fits the request @imp of
 	 * this type. Must have no side effects: it may be called for any number
-	 * of pairs, and nobody undoes what it did.
+	 * of pairs, and nobody undoes what it did. Must not rely on the address
+	 * of @exp or @imp: they may be copies.
+	 *
+	 * This is where the exporter's ops are checked: whatever callback the
+	 * type cannot do without must be there, else WARN and return -EINVAL.
 	 *
 	 * Called without the dma-buf reservation lock and may sleep. Whatever
 	 * it reads from the exporter, the exporter must hold a reference of its
@@ -86,7 +90,7 @@ struct dma_buf_mapping_type {
 	 * what dma_buf_match_refuse() returns, so that users learn the reason.
 	 * Any other negative error code to fail the attach.
 	 */
-	int (*match)(struct dma_buf *dmabuf,
+	int (*match)(struct dma_buf_match_args *args,
 		     const struct dma_buf_mapping_match *exp,
 		     const struct dma_buf_mapping_match *imp);
 
@@ -236,12 +240,14 @@ struct dma_buf_mapping_match {
  *	valid.
  * @imp_matches: the importer's requests
  * @imp_len: number of requests, at least one
+ * @why: why no pair has fitted so far, see dma_buf_match_refuse()
  */
 struct dma_buf_match_args {
 	struct dma_buf *dmabuf;
 	struct dma_buf_attachment *attach;
 	const struct dma_buf_mapping_match *imp_matches;
 	size_t imp_len;
+	const char *why;
 };
 
 /**
@@ -262,10 +268,7 @@ int dma_buf_match_query(struct dma_buf_match_query *query,
 int dma_buf_match_mapping(struct dma_buf_match_args *args,
 			  const struct dma_buf_mapping_match *exp,
 			  size_t exp_len);
-int dma_buf_match_refuse(const struct dma_buf *dmabuf,
-			 const struct dma_buf_mapping_match *exp,
-			 const struct dma_buf_mapping_match *imp,
-			 const char *why);
+int dma_buf_match_refuse(struct dma_buf_match_args *args, const char *why);
 int dma_buf_attach_refuse(const struct dma_buf_attachment *attach,
 			  const char *why, int err);
 

@@ -7,7 +7,6 @@
 
 #include <linux/cleanup.h>
 #include <linux/completion.h>
-#include <linux/container_of.h>
 #include <linux/dma-buf.h>
 #include <linux/kref.h>
 
@@ -63,40 +62,6 @@ struct dma_buf_phys_iter {
 };
 
 /**
- * struct dma_buf_mapping_pal_exp_ops - exporter ops of the PAL type
- */
-struct dma_buf_mapping_pal_exp_ops {
-	/** @ops: tag, see &struct dma_buf_mapping_exp_ops */
-	struct dma_buf_mapping_exp_ops ops;
-
-	/**
-	 * @map_phys:
-	 *
-	 * Called by dma_buf_pal_map_phys(). Mandatory. Counts a mapping, for
-	 * which the exporter's revoke waits, and returns the exporter's sealed
-	 * list; it must not allocate or copy.
-	 *
-	 * Called with the dma-buf reservation lock held.
-	 *
-	 * Returns:
-	 *
-	 * The list, valid until @unmap_phys. -ENODEV wrapped into a pointer if
-	 * the memory is revoked.
-	 */
-	struct dma_buf_phys_list *(*map_phys)(struct dma_buf_attachment *attach);
-
-	/**
-	 * @unmap_phys:
-	 *
-	 * Called by dma_buf_pal_unmap_phys() to give back the count that
-	 * @map_phys took. Mandatory. Called with the dma-buf reservation lock
-	 * held.
-	 */
-	void (*unmap_phys)(struct dma_buf_attachment *attach,
-			   struct dma_buf_phys_list *list);
-};
-
-/**
  * DMA_BUF_IMAPPING_PAL - an importer's request for the PAL type
  */
 #define DMA_BUF_IMAPPING_PAL()						\
@@ -104,68 +69,21 @@ struct dma_buf_mapping_pal_exp_ops {
 		.type = &dma_buf_mapping_pal_type,			\
 	})
 
-/* The tag inside the ops; the compiler refuses the ops of another type */
-#define __DMA_BUF_PAL_EXP_OPS(_ops)					\
-	(&(1 ? (_ops) :							\
-	   (const struct dma_buf_mapping_pal_exp_ops *)NULL)->ops)
-
-/**
- * DMA_BUF_EMAPPING_PAL - an exporter's offer of the PAL type
- * @_ops: pointer to &struct dma_buf_mapping_pal_exp_ops
- *
- * Fits only PAL importers. Use a &struct dma_buf_pal_source for memory that
- * others may get through converters.
- */
-#define DMA_BUF_EMAPPING_PAL(_ops)					\
-	((struct dma_buf_mapping_match) {				\
-		.type = &dma_buf_mapping_pal_type,			\
-		.exp_ops = __DMA_BUF_PAL_EXP_OPS(_ops),			\
-	})
-
-/**
- * DMA_BUF_SIMPLE_PAL_EXP_MATCH - offer PAL, and nothing else
- * @_map: &dma_buf_mapping_pal_exp_ops.map_phys
- * @_unmap: &dma_buf_mapping_pal_exp_ops.unmap_phys
- *
- * For use inside the initialiser of a static &struct dma_buf_ops.
- */
-#define DMA_BUF_SIMPLE_PAL_EXP_MATCH(_map, _unmap)			\
-	.single_exporter_match = &(const struct dma_buf_mapping_match) {\
-		.type = &dma_buf_mapping_pal_type,			\
-		.exp_ops = &((const struct dma_buf_mapping_pal_exp_ops) {\
-			.map_phys = (_map),				\
-			.unmap_phys = (_unmap),				\
-		}).ops,							\
-	}
-
-/**
- * dma_buf_get_pal_ops - the exporter's PAL ops of an attachment
- * @attach: attachment
- *
- * Return: The ops, NULL if the attachment is of another type.
- */
-static inline const struct dma_buf_mapping_pal_exp_ops *
-dma_buf_get_pal_ops(const struct dma_buf_attachment *attach)
-{
-	if (attach->map_type.type != &dma_buf_mapping_pal_type)
-		return NULL;
-	return container_of(attach->map_type.exp_ops,
-			    const struct dma_buf_mapping_pal_exp_ops, ops);
-}
-
 /**
  * struct dma_buf_pal_source - memory that an exporter lends and may take back
+ * @ops: tag of the PAL offer, see &struct dma_buf_mapping_exp_ops
  * @list: the memory
  * @pdev: whose MMIO it is, with a reference, NULL for RAM
  * @kref: one for each mapping, and one that a revoke gives up
  * @idle: completed when @kref is 0
  * @revoked: nobody may map; protected by the dma-buf reservation lock
  *
- * Embedded in the exporter's structure for the buffer. &dma_buf.priv points to
- * it, and the exporter uses the functions of the same name: match, attach and
- * revoke, and restore if it can lend the memory again.
+ * Embedded in whatever the exporter has for the buffer. It makes the PAL offer
+ * of the buffer, counts its mappings, and takes the memory back. Only the core
+ * looks inside.
  */
 struct dma_buf_pal_source {
+	struct dma_buf_mapping_exp_ops ops;
 	struct dma_buf_phys_list *list;
 	struct pci_dev *pdev;
 	struct kref kref;
@@ -174,15 +92,20 @@ struct dma_buf_pal_source {
 };
 
 void dma_buf_pal_source_init(struct dma_buf_pal_source *source,
-			     struct dma_buf_phys_list *list);
+			     struct dma_buf_phys_list *list, bool revoked);
 void dma_buf_pal_source_destroy(struct dma_buf_pal_source *source);
-int dma_buf_pal_source_match(struct dma_buf_match_args *args);
-int dma_buf_pal_source_attach(struct dma_buf *dmabuf,
-			      struct dma_buf_attachment *attach);
-int dma_buf_pal_source_get(struct dma_buf_attachment *attach);
-void dma_buf_pal_source_put(struct dma_buf_attachment *attach);
-void dma_buf_pal_source_revoke(struct dma_buf *dmabuf);
-void dma_buf_pal_source_restore(struct dma_buf *dmabuf);
+struct dma_buf_mapping_match
+dma_buf_pal_source_offer(const struct dma_buf_pal_source *source);
+int dma_buf_pal_source_admit(struct dma_buf_pal_source *source,
+			     struct dma_buf_attachment *attach);
+int dma_buf_pal_source_get(struct dma_buf_pal_source *source,
+			   struct dma_buf_attachment *attach);
+void dma_buf_pal_source_put(struct dma_buf_pal_source *source,
+			    struct dma_buf_attachment *attach);
+void dma_buf_pal_source_revoke(struct dma_buf_pal_source *source,
+			       struct dma_buf *dmabuf);
+void dma_buf_pal_source_restore(struct dma_buf_pal_source *source,
+				struct dma_buf *dmabuf);
 
 struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count);
 int dma_buf_phys_list_seal(struct dma_buf_phys_list *list, size_t size,

@@ -19,12 +19,12 @@ static u32 link_fabric(const struct dma_buf_mapping_match *match)
 	return dma_buf_mapping_payload(match, const struct link_data)->fabric;
 }
 
-static int link_match(struct dma_buf *dmabuf,
+static int link_match(struct dma_buf_match_args *args,
 		      const struct dma_buf_mapping_match *exp,
 		      const struct dma_buf_mapping_match *imp)
 {
 	if (link_fabric(exp) != link_fabric(imp))
-		return dma_buf_match_refuse(dmabuf, exp, imp, "foreign-link");
+		return dma_buf_match_refuse(args, "foreign-link");
 	return 0;
 }
 

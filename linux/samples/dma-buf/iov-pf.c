@@ -25,12 +25,12 @@ MODULE_IMPORT_NS("DMA_BUF");
 
 /* ---- the type ---- */
 
-static int iov_match(struct dma_buf *dmabuf,
+static int iov_match(struct dma_buf_match_args *args,
 		     const struct dma_buf_mapping_match *exp,
 		     const struct dma_buf_mapping_match *imp)
 {
 	if (iov_data(exp)->list->pf != iov_data(imp)->pdev)
-		return dma_buf_match_refuse(dmabuf, exp, imp, "foreign-pf");
+		return dma_buf_match_refuse(args, "foreign-pf");
 	return 0;
 }
 

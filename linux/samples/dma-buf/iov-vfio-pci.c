@@ -15,8 +15,8 @@
 MODULE_IMPORT_NS("DMA_BUF");
 
 static const struct iov_exp_ops iov_vfio_exp_ops = {
-	.map = dma_buf_pal_source_get,
-	.unmap = dma_buf_pal_source_put,
+	.map = vfio_pci_core_dmabuf_map,
+	.unmap = vfio_pci_core_dmabuf_unmap,
 };
 
 /* The VF is bound, so its PF is there, and knows the number of the VF */
@@ -29,7 +29,8 @@ static int iov_vfio_get_offer(struct vfio_pci_core_device *vdev,
 	struct iov_list *list;
 	size_t i;
 
-	list = kzalloc_flex(*list, ranges, nr_ranges);
+	/* User space chooses how many there are */
+	list = kvzalloc_flex(*list, ranges, nr_ranges);
 	if (!list)
 		return -ENOMEM;
 
@@ -51,7 +52,7 @@ static void iov_vfio_put_offer(const struct dma_buf_mapping_match *offer)
 	const struct iov_list *list = iov_data(offer)->list;
 
 	pci_dev_put(list->pf);
-	kfree(list);
+	kvfree(list);
 }
 
 static const struct vfio_pci_device_ops iov_vfio_pci_ops = {

@@ -2,13 +2,14 @@
 @@
 symbol args, classic;
 @@
-  dma_buf_match_exporter(...)
+  dma_buf_match(...)
   {
 - const struct dma_buf_mapping_match classic =
 - 	DMA_BUF_EMAPPING_SGT(&dma_buf_classic_ops);
   ...
-- return dma_buf_match_single(args, ops->single_exporter_match ?: &classic);
-+ return dma_buf_match_single(args, ops->single_exporter_match);
+- ret = dma_buf_match_mapping(args, ops->single_exporter_match ?: &classic, 1);
++ ret = dma_buf_match_mapping(args, ops->single_exporter_match, 1);
+  ...
   }
 
 @@

@@ -317,16 +317,16 @@ static bool pf_vram_in_quota(struct xe_device *xe,
  * The BAR may be larger than the quota. There is nothing behind the rest of it,
  * and other types can map that.
  */
-static int pf_vram_match(struct dma_buf *dmabuf,
+static int pf_vram_match(struct dma_buf_match_args *args,
 			 const struct dma_buf_mapping_match *exp,
 			 const struct dma_buf_mapping_match *imp)
 {
 	const struct xe_sriov_vram *buf = xe_sriov_vram_data(exp)->vram;
 
 	if (buf->pf != xe_sriov_vram_data(imp)->pdev)
-		return dma_buf_match_refuse(dmabuf, exp, imp, "foreign-pf");
+		return dma_buf_match_refuse(args, "foreign-pf");
 	if (!pf_vram_in_quota(xe_sriov_vram_data(imp)->xe, buf))
-		return dma_buf_match_refuse(dmabuf, exp, imp, "beyond-quota");
+		return dma_buf_match_refuse(args, "beyond-quota");
 	return 0;
 }
 
