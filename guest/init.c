@@ -180,10 +180,10 @@ static int print_leaks(char *first, size_t size)
  */
 static void check_leaks(void)
 {
-	char first[512] = "";
+	char first[512] = "", word[8];
 	int count;
 
-	if (access(KMEMLEAK, F_OK))
+	if (access(KMEMLEAK, F_OK) || (cmdline_get("kmemleak", word, sizeof(word)) && !strcmp(word, "off")))
 		return;
 	say("row kmemleak");
 	sleep(6);

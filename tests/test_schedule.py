@@ -88,13 +88,15 @@ class Scheduled(unittest.TestCase):
         done, _ = self.run_areas({"a": ["kernel"]}, budget=budget)
         self.assertEqual(done, {"a": "skip"})
 
-    def test_of_a_kernel_that_is_being_made_only_the_rest_counts(self):
+    def test_while_a_kernel_is_being_made_nobody_is_too_late(self):
         budget = Budget(1, {"a": 30, "kernel": 50})
         with mock.patch.object(schedule, "NEEDS", {"kernel": (nothing, ())}):
             made = Schedule({"a": Area(None, ("kernel",))}, budget, None, None)
-            self.assertIn("takes about 92 s", made.too_late("a"))
-            made.made["kernel"], made.began["kernel"] = "busy", time.monotonic() - 40
-            self.assertEqual(made.too_late("a"), "")
+            made.made["kernel"] = "busy"
+            self.assertIsNone(made.choose())
+            self.assertEqual(made.todo, ["a"])
+            made.made["kernel"] = "ready"
+            self.assertEqual(made.choose(), "a")
 
     def test_a_kernel_that_is_there_costs_nothing(self):
         budget = Budget(1, {"a": 30, "kernel": 40}, ["kernel"])

@@ -28,6 +28,7 @@ CLEAN = """\
 [    0.000000] Command line: console=ttyS0 panic=-1 oops=panic intel_iommu=on
 [    0.000000] kasan: KernelAddressSanitizer initialized (generic)
 [    0.012345] Lock dependency validator: Copyright (c) 2006 Red Hat, Inc.
+[    0.000000] kmemleak: Kernel memory leak detector disabled
 [    0.014000] kmemleak: Kernel memory leak detector initialized (mem pool available: 15)
 [    0.015000] kmemleak: Automatic memory scanning thread started
 [    0.100000] DMA-API: preallocated 65536 debug entries
@@ -82,6 +83,7 @@ percpu: allocation failed, size=8 align=8 atomic=0, failed to allocate new chunk
 ODEBUG: free active (active state 0) object: 1 object type: timer_list hint: x
 kmemleak: 3 new suspected memory leaks (see /sys/kernel/debug/kmemleak)
 kmemleak: Cannot allocate a kmemleak_object structure
+kmemleak: Kernel memory leak detector disabled
 unreferenced object 0xffff888100000000 (size 64):
 DMA-API: pci 0000:00:03.0: device driver frees DMA memory with wrong function
 DMA-API: debugging out of memory - disabling

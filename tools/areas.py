@@ -255,15 +255,21 @@ def pairs(*more):
 
 # ------------------------------------------------------------- in the kernel
 
+# kmemleak takes 30 CPU s of a boot: not in one that repeats, on another machine, what
+# a boot with it has run.
+REPEATED = "kmemleak=off"
+
+
 def in_vm(name, programs, *more, append="", modules=(), kernel="kernel-debug", image=None,
-          timeout=2400):
-    """Boot a kernel, load modules, run programs, return their rows and the verdict."""
+          timeout=2400, mem="640M"):
+    """Boot a kernel, load modules, run programs, return their rows and the verdict. The
+    less memory, the less KASAN has to clear and kmemleak to scan."""
     name, out = PREFIX + name, where("OUT")
     status(name, "in the VM")
     saved = ours.result(out, name)
     saved.unlink(missing_ok=True)
-    said = watch(name, ours.vm(out, name, programs + LAST_PROGRAM, "--table", *more, kernel=kernel, image=image,
-                               append=append, loaded=modules, timeout=timeout))
+    said = watch(name, ours.vm(out, name, programs + LAST_PROGRAM, "--table", "--mem", mem, *more, kernel=kernel,
+                               image=image, append=append, loaded=modules, timeout=timeout))
     if not saved.exists():
         raise Stop(said or "the VM gave no result")
     data = json.loads(saved.read_text())
@@ -326,7 +332,7 @@ def area_kunit():
     """All suites, then once more with the trace events of DMA-buf on."""
     which = f"kunit.need={KUNIT_NEEDED} kunit.filter_glob={KUNIT_SUITES}"
     yield from in_vm("kunit", "kunit", append=which, modules=KUNIT)
-    for case in in_vm("kunit-traced", "kunit", append=f"{which} trace_event=dma_buf:*", modules=KUNIT):
+    for case in in_vm("kunit-traced", "kunit", append=f"{which} trace_event=dma_buf:* {REPEATED}", modules=KUNIT):
         yield Case(f"traced: {case.name}", case.result, case.reason, case.seconds)
 
 
@@ -334,9 +340,9 @@ def area_kunit():
 # allocation on it shall fail once. DMA-API debugging gives up at the first fault
 # that hits its own memory, which happens where each range is mapped by itself: so
 # that way is taken with the one and with the other.
-P2P_ROUTES = (("refused", "", "", False), ("bus-address", "switch", "", True),
+P2P_ROUTES = (("refused", "", REPEATED, False), ("bus-address", "switch", "", True),
               ("host-bridge-iova", "cpu=EPYC", "", True),
-              ("host-bridge-phys", "cpu=EPYC", "iommu=pt", False),
+              ("host-bridge-phys", "cpu=EPYC", f"iommu=pt {REPEATED}", False),
               ("host-bridge-phys", "cpu=EPYC", "iommu=pt dma_debug=off", True))
 
 
@@ -380,7 +386,7 @@ def build_selftests(names):
 
 
 def kselftest(name, run, more="", modules=()):
-    yield from in_vm(name, "kselftest", "--mem", "2G", modules=modules,
+    yield from in_vm(name, "kselftest", mem="1G", modules=modules,
                      append=f"kunit.enable=0 kselftest.run={run} {more}")
 
 
@@ -393,7 +399,7 @@ def build_lsdmabuf():
 
 
 # Name, machine, kernel command line; the GPU gets to a BAR by why.route.
-WHY = (("why", "live", ""), ("why-epyc", "live,cpu=EPYC", "why.route=host-bridge-iova"))
+WHY = (("why", "live", ""), ("why-epyc", "live,cpu=EPYC", f"why.route=host-bridge-iova {REPEATED}"))
 
 
 def area_why():
@@ -470,7 +476,7 @@ def area_kcov():
     """The fuzzer of the ioctls: the programs that it has kept, then FUZZ_RUNS new ones."""
     runs, seed = (int(os.environ.get(f"FUZZ_{name}", default)) for name, default in
                   (("RUNS", "3000"), ("SEED", "1")))
-    yield from in_vm("kcov", "fuzz", timeout=600 + runs / 20,
+    yield from in_vm("kcov", "fuzz", timeout=600 + runs / 20, mem="1G",
                      append=f"kunit.enable=0 cma=32M fuzz.runs={runs} fuzz.seed={seed}")
     what_was_fuzzed("kcov")
 
@@ -584,7 +590,7 @@ def area_faults():
     """Each allocation on the way fails once, for every step in the life of a buffer."""
     faults = 0
     for name, program, machine, more in FAULTS:
-        for case in in_vm(name, program, "--machine", machine, append=f"kunit.enable=0 {more}"):
+        for case in in_vm(name, program, "--machine", machine, mem="1G", append=f"kunit.enable=0 {more}"):
             yield Case(f"{name}: {case.name}", case.result, case.reason, case.seconds)
         rows = json.loads((where("RESULTS") / f"{PREFIX}{name}.json").read_text())["rows"]
         faults += sum(int(found[1]) for row in rows
@@ -597,7 +603,7 @@ def race(name, rounds, **how):
     """With a newer QEMU: 7.2 crashes, or does not answer any more, when one CPU changes
     the memory map while another one is at a BAR."""
     step("newer_debian")
-    yield from in_vm(name, "race", "--qemu", TOP / "tools/newer-qemu", "--smp", "2", "--machine", "cpu=EPYC",
+    yield from in_vm(name, "race", "--qemu", TOP / "tools/newer-qemu", "--smp", "2", "--machine", "cpu=EPYC", mem="1G",
                      append=f"kunit.enable=0 kcsan.skip_watch=20 race.rounds={rounds} race.seed=1", **how)
 
 

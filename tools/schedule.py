@@ -70,7 +70,6 @@ class Schedule:
         self.run, self.report = run, report
         self.changed = threading.Condition()
         self.made = {}          # what is needed: "busy", "ready", or why it failed
-        self.began = {}         # when the making of it did
         self.running, self.done = {}, {}
 
     def missing(self, name):
@@ -78,13 +77,8 @@ class Schedule:
         found = dict.fromkeys(need for top in self.table[name].needs for need in closure(top))
         return [need for need in found if self.made.get(need) != "ready"]
 
-    def to_make(self, need):
-        """The seconds until it is made; part of them may have passed."""
-        passed = time.monotonic() - self.began[need] if need in self.began else 0
-        return max(self.budget.cost(need) - passed, 0)
-
     def cost(self, name):
-        return self.budget.cost(name) + sum(map(self.to_make, self.missing(name)))
+        return self.budget.cost(name) + sum(map(self.budget.cost, self.missing(name)))
 
     def too_late(self, name):
         """Why an area is left out, if it is."""
@@ -92,13 +86,16 @@ class Schedule:
         return f"left out: takes about {cost:.0f} s, and {max(left, 0):.0f} s are left" if cost > left else ""
 
     def choose(self):
-        """The first area that can begin; None if each waits for another's work."""
+        """The first area that can begin; None if each waits for another's work. Whether it
+        comes too late is looked at then, not while what it needs is being made: by that
+        time more is known."""
         for name in list(self.todo):
-            if reason := self.too_late(name):
-                self.todo.remove(name)
-                self.finish(name, [Case("the area itself", "skip", reason)])
-            elif "busy" not in map(self.made.get, self.missing(name)):
+            if "busy" in map(self.made.get, self.missing(name)):
+                continue
+            if not (reason := self.too_late(name)):
                 return name
+            self.todo.remove(name)
+            self.finish(name, [Case("the area itself", "skip", reason)])
         return None
 
     def next(self):
@@ -118,11 +115,11 @@ class Schedule:
         """Whatever the area needs; raises Stop if that failed, now or before."""
         for need in self.missing(name):
             if self.made[need] == "busy":
-                self.began[need] = time.monotonic()
+                began = time.monotonic()
                 try:
                     NEEDS[need][0]()
                     self.set(need, "ready")
-                    self.budget.spent(need, time.monotonic() - self.began[need])
+                    self.budget.spent(need, time.monotonic() - began)
                 except Stop as err:
                     self.set(need, str(err))
                 except Exception as err:    # others wait for it

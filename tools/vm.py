@@ -78,8 +78,10 @@ SPLATS = [(name, re.compile(pattern)) for name, pattern in (
                r"vmalloc error:|percpu: allocation failed"),
     ("stack", r"stack-protector|Thread overran stack"),
     ("leak", r"unreferenced object|kmemleak: (?!Kernel memory leak detector "
-             r"initialized|Automatic memory scanning thread started|"
-             r"Cannot allocate a scan area)"),
+             r"(initialized|disabled)|Automatic memory scanning thread started|"
+             r"Cannot allocate a scan area)|"
+             # as the kernel command line says, or later because it gave up
+             r"(?<!\[    0\.000000\] )kmemleak: Kernel memory leak detector disabled"),
     ("dma debug", r"DMA-API: (?!preallocated \d+ debug entries|debugging "
                   r"(enabled by kernel config|disabled on kernel command line)|"
                   r"dma_debug_entry pool grown|enable driver filter)"),
@@ -381,7 +383,10 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
             "-object", f"memory-backend-file,id=bar{index},size={path.stat().st_size},"
                        f"share=on,mem-path={escaped(path)}",
             "-device", f"ivshmem-plain,memdev=bar{index},bus={bus}"]
+    # Hot plug through ACPI is code for each slot in the tables, which the debug kernel
+    # takes seconds to read, and nobody plugs anything.
     return [qemu, "-M", "q35,kernel-irqchip=split", *memory,
+            "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
             "-cpu", words.get("cpu", "qemu64"),
             "-smp", str(smp), "-m", mem, *time_options,
             "-nodefaults", "-display", "none", "-no-reboot",
