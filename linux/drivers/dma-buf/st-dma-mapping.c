@@ -158,9 +158,11 @@ static const struct dma_buf_mapping_type plain_type = { .name = "plain" };
 
 static const struct dma_buf_mapping_match sgt_offer =
 	DMA_BUF_EMAPPING_SGT(&fake_sgt_ops);
+
 static const struct dma_buf_mapping_match plain_offer = {
 	.type = &plain_type, .exp_ops = &plain_ops,
 };
+
 static const struct dma_buf_mapping_match plain_request = {
 	.type = &plain_type,
 };
