@@ -35,6 +35,7 @@ static void private_finish(struct dma_buf_match_args *args,
 			   const struct dma_buf_mapping_match *exp,
 			   const struct dma_buf_mapping_match *imp)
 {
+	CHECK(args->dmabuf);
 	CHECK(args->attach->map_type.payload[1] == exp->payload[1]);
 	args->attach->map_type.payload[2] = imp->payload[1];
 }
@@ -45,6 +46,19 @@ static const struct dma_buf_mapping_type easy = {
 	.name = "easy", .finish_match = private_finish };
 static const struct dma_buf_mapping_type curt = {
 	.name = "curt", .match = private_match };
+
+/* Refuses, and does not say why */
+static int mute_match(struct dma_buf_match_args *args,
+		      const struct dma_buf_mapping_match *exp,
+		      const struct dma_buf_mapping_match *imp)
+{
+	(void)args;
+	(void)exp;
+	(void)imp;
+	return -EOPNOTSUPP;
+}
+
+static const struct dma_buf_mapping_type mute = { .name = "mute", .match = mute_match };
 
 static const struct dma_buf_mapping_type *const types[] = {
 	&picky, &easy, &curt, &dma_buf_mapping_sgt_type, &dma_buf_mapping_pal_type };
@@ -475,6 +489,126 @@ static void test_p2p_words(void)
 	said("no-common-type", -EOPNOTSUPP);
 }
 
+/* What comes of several offers, and the word that is left of them */
+static void match_says(const struct dma_buf_mapping_match *exp, size_t len,
+		       const char *why)
+{
+	shim.nr_events = 0;
+	pair.args.why = NULL;
+	EQ(dma_buf_match_mapping(&pair.args, exp, len), -EOPNOTSUPP);
+	EQ(strcmp(pair.args.why, why), 0);
+}
+
+static void said_at(unsigned int i, const char *verdict)
+{
+	CHECK(i < shim.nr_events);
+	EQ(strcmp(shim.events[i].verdict, verdict), 0);
+}
+
+static void test_best_word(void)
+{
+	struct dma_buf_mapping_match exp[] = {
+		{ .type = &easy }, DMA_BUF_EMAPPING_SGT_P2P(&nothing, &gpu), { .type = &easy } };
+
+	pair_init();
+	pair.imp = DMA_BUF_IMAPPING_SGT(&pair.dev, false);
+	match_says(exp, 1, "no-common-type");
+	match_says(exp, 3, "importer-refuses-p2p");
+	said_at(2, "no-common-type");
+}
+
+static void test_no_word(void)
+{
+	struct dma_buf_mapping_match exp[] = {
+		DMA_BUF_EMAPPING_SGT_P2P(&nothing, &gpu), { .type = &mute } };
+	struct dma_buf_mapping_match imp[2] = { {}, { .type = &mute } };
+
+	pair_init();
+	imp[0] = DMA_BUF_IMAPPING_SGT(&pair.dev, false);
+	pair.args.imp_matches = imp;
+	pair.args.imp_len = 2;
+	match_says(exp, 2, "refused");
+	EQ(shim.nr_events, 4);
+	said_at(0, "importer-refuses-p2p");
+	said_at(1, "no-common-type");
+	said_at(2, "no-common-type");
+	said_at(3, "refused");
+}
+
+static void test_no_word_of_a_row(void)
+{
+	static const struct dma_buf_converter row = {
+		.name = "row", .from = &easy, .to = &picky, .ops = (void *)&row, .offer = row_offer };
+
+	pair_init();
+	dma_buf_test_converter = &row;
+	row_err = -EOPNOTSUPP;
+	pair.exp.type = &easy;
+	pair.imp.type = &picky;
+	match_says(&pair.exp, 1, "refused");
+	EQ(shim.nr_events, 2);
+	said_at(1, "refused");
+	dma_buf_test_converter = NULL;
+	row_err = 0;
+}
+
+/* Of the SGT exporter that can say which devices its memory is not for */
+static const char *near_only(const struct dma_buf_mapping_match *exp, struct device *dev)
+{
+	CHECK(exp == &pair.exp);
+	return dev->far ? "far" : NULL;
+}
+
+static void test_obstacle(void)
+{
+	static const struct dma_buf_mapping_sgt_exp_ops ops = {
+		.map_dma_buf = no_map, .unmap_dma_buf = no_unmap, .obstacle = near_only };
+
+	pair_init();
+	pair.exp = DMA_BUF_EMAPPING_SGT(&ops);
+	EQ(pair_match(), 0);
+	pair.dev.far = true;
+	EQ(pair_match(), -EOPNOTSUPP);
+	said("far", -EOPNOTSUPP);
+}
+
+/* ---- a query, before there is a buffer ---- */
+
+static void query_says(const struct dma_buf_mapping_match *exp, size_t len, int err,
+		       const struct dma_buf_mapping_type *type, const char *why)
+{
+	struct dma_buf_match_query query = {
+		.request = pair.imp, .type = &curt, .why = "before" };
+
+	EQ(dma_buf_match_query(&query, exp, len), err);
+	CHECK(query.type == type);
+	CHECK(!query.why == !why);
+	if (why)
+		EQ(strcmp(query.why, why), 0);
+	EQ(shim.nr_events, 0);
+}
+
+static void test_query(void)
+{
+	struct dma_buf_mapping_match exp[] = {
+		DMA_BUF_EMAPPING_SGT_P2P(&nothing, &gpu), DMA_BUF_EMAPPING_SGT(&nothing) };
+
+	pair_init();
+	shim.may_warn = 1;
+	pair.imp = DMA_BUF_IMAPPING_SGT(&pair.dev, false);
+	query_says(NULL, 0, -EOPNOTSUPP, NULL, "no-offer");
+	query_says(exp, 1, -EOPNOTSUPP, NULL, "importer-refuses-p2p");
+	query_says(exp, 2, 0, &dma_buf_mapping_sgt_type, NULL);
+	exp[1].type = NULL;
+	query_says(exp, 2, -EINVAL, NULL, NULL);
+	exp[1] = (struct dma_buf_mapping_match){
+		.type = &dma_buf_mapping_pal_type, .exp_ops = &some_sources[0].ops };
+	query_says(&exp[1], 1, -EOPNOTSUPP, NULL, "unknown-memory");
+	/* Nothing is attached that could be finished */
+	exp[0].type = pair.imp.type = &easy;
+	query_says(exp, 1, 0, &easy, NULL);
+}
+
 static void test_verdict_is_no_errno(void)
 {
 	pair_init();
@@ -589,6 +723,11 @@ const struct test match_tests[] = {
 	{ "match: offers of a converter that are wrong", test_bad_row },
 	{ "match: requests that are wrong", test_bad_request },
 	{ "match: each reason has its word", test_p2p_words },
+	{ "match: the best of several words is left", test_best_word },
+	{ "match: a type that does not say why", test_no_word },
+	{ "match: a converter that does not say why", test_no_word_of_a_row },
+	{ "match: an exporter that says who cannot map", test_obstacle },
+	{ "match: a query without a buffer", test_query },
 	{ "match: a verdict that is no errno", test_verdict_is_no_errno },
 	{ "match: dies with the lock held", test_lock_is_free },
 	{ "match: refusals are told", test_refusals_are_told },

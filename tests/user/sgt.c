@@ -133,6 +133,25 @@ static void test_pal_bad_exporter(void)
 	end();
 }
 
+/* Sources that exporters have in other states than most */
+static void test_pal_source_states(void)
+{
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(1);
+
+	begin(true);
+	dma_buf_pal_source_init(&source, &two_pages, true);
+	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -ENODEV);
+	shim.may_warn = 1;
+	two_pages.size = 2 * dmabuf.size;
+	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -EINVAL);
+	EQ(source.kref.count, 1);
+	list->size = dmabuf.size;
+	dma_buf_pal_source_init(&source, list, false);
+	dma_buf_pal_source_destroy(&source);
+	EQ(PTR_ERR(dma_buf_pal_map_phys(&attach)), -ENODEV);
+	end();
+}
+
 static void test_sgt_bad_exporter(void)
 {
 	begin(false);
@@ -301,6 +320,21 @@ static void test_dies_pal_unmap(void)
 	dma_buf_pal_unmap_phys(&attach, &two_pages);
 }
 
+static void test_dies_source_get(void)
+{
+	begin(true);
+	end();
+	dma_buf_pal_source_get(&source, &attach);
+}
+
+static void test_dies_source_put(void)
+{
+	begin(true);
+	EQ(dma_buf_pal_source_get(&source, &attach), 0);
+	end();
+	dma_buf_pal_source_put(&source, &attach);
+}
+
 static void test_dies_sgt_map(void)
 {
 	begin(false);
@@ -343,6 +377,7 @@ static void test_dies_vec_free(void)
 const struct test sgt_tests[] = {
 	{ "pal: arguments that are missing", test_pal_bad_arguments },
 	{ "pal: an exporter without a list, or with another one", test_pal_bad_exporter },
+	{ "pal: a source that begins revoked, and one that is gone", test_pal_source_states },
 	{ "sgt: arguments that are missing", test_sgt_bad_arguments },
 	{ "sgt: an attachment of the other type", test_other_type },
 	{ "sgt: no device", test_no_device },
@@ -356,6 +391,8 @@ const struct test sgt_tests[] = {
 	{ "vec: too many entries, or none", test_vec_bad_count },
 	{ "pal: map dies without the lock", test_dies_pal_map },
 	{ "pal: unmap dies without the lock", test_dies_pal_unmap },
+	{ "source: get dies without the lock", test_dies_source_get },
+	{ "source: put dies without the lock", test_dies_source_put },
 	{ "sgt: map dies without the lock", test_dies_sgt_map },
 	{ "sgt: unmap dies without the lock", test_dies_sgt_unmap },
 	{ "vec: map dies without the lock", test_dies_vec },
