@@ -31,7 +31,6 @@ static const struct probe {
 	const char *symbols[3];
 } probes[] = {
 	{ "attach", { "dma_buf_mapping_attach", "dma_buf_dynamic_attach" } },
-	{ "attachs", { "dma_buf_attach_request", "dma_buf_dynamic_attach" } },
 	{ "map", { "dma_buf_sgt_map_attachment", "dma_buf_map_attachment" } },
 	{ "mapu", { "dma_buf_sgt_map_attachment_unlocked",
 		    "dma_buf_map_attachment_unlocked" } },
