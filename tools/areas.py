@@ -255,8 +255,8 @@ def pairs(*more):
 
 # ------------------------------------------------------------- in the kernel
 
-# kmemleak takes 30 CPU s of a boot: not in one that repeats, on another machine, what
-# a boot with it has run.
+# kmemleak takes 30 CPU s of a boot, so a boot that mostly repeats what another one runs
+# goes without it.
 REPEATED = "kmemleak=off"
 
 

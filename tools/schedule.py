@@ -86,9 +86,9 @@ class Schedule:
         return f"left out: takes about {cost:.0f} s, and {max(left, 0):.0f} s are left" if cost > left else ""
 
     def choose(self):
-        """The first area that can begin; None if each waits for another's work. Whether it
-        comes too late is looked at then, not while what it needs is being made: by that
-        time more is known."""
+        """The first area that can begin; None if each waits for another's work. An area is
+        left out only when it could begin: while a kernel is being built, nobody knows how
+        much time will be left."""
         for name in list(self.todo):
             if "busy" in map(self.made.get, self.missing(name)):
                 continue

@@ -92,8 +92,8 @@ SPLATS = [(name, re.compile(pattern)) for name, pattern in (
     ("user crash", r"segfault at|traps: \S+\[\d+\] "),
 )]
 
-# The fuzzer has allocations fail, and vmalloc() reports each: no fault of anybody. What
-# follows up to the trace is excused, and nothing else.
+# The fuzzer makes allocations fail, and vmalloc() reports that. The report and its trace
+# are excused, and nothing else.
 INJECTED = re.compile(r"\b(fuzz|reproducer): vmalloc error: ")
 LINES_TO_TRACE = 5
 
@@ -383,8 +383,8 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
             "-object", f"memory-backend-file,id=bar{index},size={path.stat().st_size},"
                        f"share=on,mem-path={escaped(path)}",
             "-device", f"ivshmem-plain,memdev=bar{index},bus={bus}"]
-    # Hot plug through ACPI is code for each slot in the tables, which the debug kernel
-    # takes seconds to read, and nobody plugs anything.
+    # ACPI hot plug puts code for each slot into the tables. The debug kernel takes seconds
+    # to interpret it, and nobody plugs anything in.
     return [qemu, "-M", "q35,kernel-irqchip=split", *memory,
             "-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off",
             "-cpu", words.get("cpu", "qemu64"),
