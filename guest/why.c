@@ -408,7 +408,7 @@ static void row_table(const void *unused)
 	need_line("*%lu  *1M  system *a \"b\"*why[[]%d],why[[]%d]*0000:* SGT *- *p2p=*",
 		  ino_of(shared.heap), pid, shared.mapper);
 	need_line("*%lu  *1M  vfio_pci* - *why[[]%d]*", ino_of(shared.bar), pid);
-	need_line("* iopt_revoke_notify  PAL   -");
+	need_line("* iommufd  PAL   -");
 	if (route[0])
 		need_line(" *0000:* SGT *PAL->SGT *p2p=%s", route);
 	if (lines() != (route[0] ? 4 : 3))

@@ -136,8 +136,8 @@ class Sentences(unittest.TestCase):
     def test_only_pal_will_do(self):
         self.assertEqual(
             self.one(match("no-common-type", "SGT", "PAL", importer="none"),
-                     end(importer="iopt_revoke_notify")),
-            "iopt_revoke_notify (qemu[7]) cannot import buffer 4 of vfio_pci: the exporter offers "
+                     end(importer="iommufd")),
+            "iommufd (qemu[7]) cannot import buffer 4 of vfio_pci: the exporter offers "
             "SGT, the importer asks for PAL, and they do not meet; use a buffer whose exporter "
             "offers PAL, as vfio-pci does.")
 

@@ -459,12 +459,22 @@ static void test_bad_row(void)
 
 static void test_bad_request(void)
 {
-	shim.may_warn = 2;
+	static const struct dma_buf_attach_ops p2p = { .allow_peer2peer = true }, no_p2p;
+
+	shim.may_warn = 4;
 	pair_init();
 	pair.imp.sgt_data.importing_dma_device = NULL;
 	EQ(pair_match(), -EINVAL);
 	pair_init();
 	pair.imp.sgt_data.importer_accepts_p2p = 2;
+	EQ(pair_match(), -EINVAL);
+	pair_init();
+	pair.attach.importer_ops = &p2p;
+	EQ(pair_match(), 0);
+	pair.attach.importer_ops = &no_p2p;
+	EQ(pair_match(), -EINVAL);
+	pair.attach.importer_ops = &p2p;
+	pair.imp.sgt_data.importer_accepts_p2p = DMA_SGT_NO_P2P;
 	EQ(pair_match(), -EINVAL);
 }
 
@@ -639,32 +649,22 @@ static void test_refusals_are_told(void)
 
 /* ---- names, for people ---- */
 
-static void pair_invalidate(struct dma_buf_attachment *attach)
-{
-	(void)attach;
-}
-
 static void test_names_of_importers(void)
 {
-	static const struct dma_buf_attach_ops ops = { .invalidate_mappings = pair_invalidate };
+	static const struct dma_buf_attach_ops ops = { .name = "importer" };
 	static const struct dma_buf_attach_ops no_ops;
-	char name[DMA_BUF_IMPORTER_NAME_LEN];
 
 	pair_init();
 	CHECK(!strcmp(dma_buf_match_type_name(&pair.attach.map_type), "none"));
 	EQ(pair_match(), 0);
 	CHECK(!strcmp(dma_buf_match_type_name(&pair.attach.map_type), "SGT"));
-	dma_buf_importer_name(&pair.attach, name);
-	CHECK(!strcmp(name, "dev"));
+	CHECK(!strcmp(dma_buf_importer_name(&pair.attach), "dev"));
 	pair.attach.map_type.type = &easy;
-	dma_buf_importer_name(&pair.attach, name);
-	CHECK(!strcmp(name, "none"));
+	CHECK(!strcmp(dma_buf_importer_name(&pair.attach), "none"));
 	pair.attach.importer_ops = &no_ops;
-	dma_buf_importer_name(&pair.attach, name);
-	CHECK(!strcmp(name, "none"));
+	CHECK(!strcmp(dma_buf_importer_name(&pair.attach), "none"));
 	pair.attach.importer_ops = &ops;
-	dma_buf_importer_name(&pair.attach, name);
-	CHECK(!strncmp(name, "0x", 2));
+	CHECK(!strcmp(dma_buf_importer_name(&pair.attach), "importer"));
 }
 
 static void test_names_of_devices(void)

@@ -229,7 +229,7 @@ static struct p2pdma_provider provider = { .owner = &gpu.dev };
 /* RAM, says the offer; MMIO, says the list */
 static void test_pal_lies(void)
 {
-	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_SGT(&dev, true);
+	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_SGT(&dev, false);
 	struct dma_buf_match_args args = { &dmabuf, &attach, &request, 1 };
 	struct dma_buf_mapping_match offer;
 

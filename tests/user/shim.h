@@ -89,6 +89,7 @@ void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 #define fallthrough	__attribute__((fallthrough))
 #define __counted_by(x)
 #define BUILD_BUG_ON_ZERO(e)	((int)(sizeof(struct { int:(-!!(e)); })))
+#define static_assert(e)	_Static_assert(e, #e)
 #define sizeof_field(type, field) sizeof(((type *)0)->field)
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member)					\

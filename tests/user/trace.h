@@ -17,10 +17,7 @@ static inline void trace_note(const char *name, const char *verdict,
 
 static inline void trace_names(const struct dma_buf_attachment *attach)
 {
-	char name[DMA_BUF_IMPORTER_NAME_LEN];
-
-	dma_buf_importer_name(attach, name);
-	CHECK(name[0]);
+	CHECK(dma_buf_importer_name(attach)[0]);
 	CHECK(dma_buf_match_type_name(&attach->map_type)[0]);
 	CHECK(dma_buf_converter_name(&attach->map_type)[0]);
 }

@@ -50,15 +50,12 @@ extern const struct dma_buf_converter dma_buf_pal_to_sgt;
 extern const struct dma_buf_converter *dma_buf_test_converter;
 #endif
 
-/* A PCI address, or the name of a function and its module */
-#define DMA_BUF_IMPORTER_NAME_LEN	64
-
 int dma_buf_converters_show(struct seq_file *s, void *unused);
 const char *dma_buf_converter_name(const struct dma_buf_mapping_match *match);
 const char *dma_buf_match_type_name(const struct dma_buf_mapping_match *match);
 const char *
 dma_buf_match_device_name(const struct dma_buf_mapping_match *match);
-void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name);
+const char *dma_buf_importer_name(const struct dma_buf_attachment *attach);
 
 /*
  * The only ways from an attachment to physical addresses. They are not exported;

@@ -29,6 +29,9 @@ EXPORT_TRACEPOINT_SYMBOL_GPL(dma_buf_unmap);
 
 #define NO_COMMON_TYPE	"no-common-type"
 
+/* Every importer keeps an attachment, and pays for its size */
+static_assert(sizeof(struct dma_buf_attachment) <= 96);
+
 /* Each has its own file */
 static const struct dma_buf_converter *const dma_buf_converters[] = {
 	&dma_buf_pal_to_sgt,
@@ -110,22 +113,15 @@ dma_buf_match_device_name(const struct dma_buf_mapping_match *match)
 	return dev ? dev_name(dev) : "none";
 }
 
-/*
- * For display: the importer. Without a device, name the function that tells the
- * importer to unmap.
- */
-void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name)
+/* For display: the device of the importer, else its name */
+const char *dma_buf_importer_name(const struct dma_buf_attachment *attach)
 {
 	struct device *dev = dma_buf_match_device(&attach->map_type);
 	const struct dma_buf_attach_ops *ops = attach->importer_ops;
-	const size_t size = DMA_BUF_IMPORTER_NAME_LEN;
 
 	if (dev)
-		strscpy(name, dev_name(dev), size);
-	else if (ops && ops->invalidate_mappings)
-		scnprintf(name, size, "%ps", ops->invalidate_mappings);
-	else
-		strscpy(name, "none", size);
+		return dev_name(dev);
+	return ops && ops->name ? ops->name : "none";
 }
 
 /**

@@ -80,6 +80,19 @@ dma_buf_sgt_offered_ops(const struct dma_buf_mapping_match *exp)
 			    const struct dma_buf_mapping_sgt_exp_ops, ops);
 }
 
+/*
+ * The request counts, but exporters may look at the importer's ops as well: they
+ * must not say something else.
+ */
+static bool dma_buf_sgt_ops_contradict(const struct dma_buf_match_args *args,
+				       const struct dma_buf_mapping_match *imp)
+{
+	const struct dma_buf_attach_ops *ops = args->attach->importer_ops;
+
+	return ops &&
+	       ops->allow_peer2peer != !!imp->sgt_data.importer_accepts_p2p;
+}
+
 static int dma_buf_sgt_match(struct dma_buf_match_args *args,
 			     const struct dma_buf_mapping_match *exp,
 			     const struct dma_buf_mapping_match *imp)
@@ -92,6 +105,8 @@ static int dma_buf_sgt_match(struct dma_buf_match_args *args,
 	if (WARN_ON(!imp->sgt_data.importing_dma_device ||
 		    imp->sgt_data.importer_accepts_p2p >
 		    DMA_SGT_IMPORTER_ACCEPTS_P2P))
+		return -EINVAL;
+	if (WARN_ON(dma_buf_sgt_ops_contradict(args, imp)))
 		return -EINVAL;
 
 	if (exp->sgt_data.exporter_requires_p2p !=
@@ -163,6 +178,72 @@ const struct dma_buf_mapping_type dma_buf_mapping_sgt_type = {
 	.debugfs_dump = dma_buf_sgt_debugfs_dump,
 };
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_sgt_type, "DMA_BUF");
+
+/**
+ * dma_buf_is_sgt - does an attachment use the SGT type?
+ * @attach:	[in]	attachment
+ *
+ * Context: Any.
+ *
+ * Return: True if the match is of the SGT type.
+ */
+bool dma_buf_is_sgt(const struct dma_buf_attachment *attach)
+{
+	return attach->map_type.type == &dma_buf_mapping_sgt_type;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_is_sgt, "DMA_BUF");
+
+/**
+ * dma_buf_sgt_dma_device - the device that an SGT attachment maps for
+ * @attach:	[in]	attachment
+ *
+ * Context: Any.
+ *
+ * Return: The importer's DMA device, NULL if the attachment is of another type.
+ */
+struct device *dma_buf_sgt_dma_device(const struct dma_buf_attachment *attach)
+{
+	if (!dma_buf_is_sgt(attach))
+		return NULL;
+	return attach->map_type.sgt_data.importing_dma_device;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_dma_device, "DMA_BUF");
+
+/**
+ * dma_buf_sgt_p2p_allowed - may the exporter map its MMIO for this attachment?
+ * @attach:	[in]	attachment
+ *
+ * Context: Any.
+ *
+ * Return: True if the match was made with an offer of
+ * DMA_BUF_EMAPPING_SGT_P2P(), that is, the importer accepts P2P and its device
+ * reaches the exporter's. False for any other match, and any other type.
+ */
+bool dma_buf_sgt_p2p_allowed(const struct dma_buf_attachment *attach)
+{
+	return dma_buf_is_sgt(attach) &&
+	       attach->map_type.sgt_data.exporter_requires_p2p ==
+		       DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_p2p_allowed, "DMA_BUF");
+
+/**
+ * dma_buf_get_sgt_ops - the exporter's SGT ops of an attachment
+ * @attach:	[in]	attachment
+ *
+ * Context: Any.
+ *
+ * Return: The ops, NULL if the attachment is of another type.
+ */
+const struct dma_buf_mapping_sgt_exp_ops *
+dma_buf_get_sgt_ops(const struct dma_buf_attachment *attach)
+{
+	if (!dma_buf_is_sgt(attach))
+		return NULL;
+	return container_of(attach->map_type.exp_ops,
+			    const struct dma_buf_mapping_sgt_exp_ops, ops);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_get_sgt_ops, "DMA_BUF");
 
 /**
  * dma_buf_sgt_dynamic_attach - attach a device that follows a moving buffer

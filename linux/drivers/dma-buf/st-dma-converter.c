@@ -149,6 +149,11 @@ static const struct dma_buf_attach_ops borrower_ops = {
 	.invalidate_mappings = borrower_invalidate,
 };
 
+static const struct dma_buf_attach_ops p2p_borrower_ops = {
+	.allow_peer2peer = true,
+	.invalidate_mappings = borrower_invalidate,
+};
+
 static struct dma_buf_attachment *borrow(struct lender *lender,
 					 struct device *dev)
 {
@@ -199,7 +204,7 @@ static void test_convert_mmio(struct kunit *test)
 	struct dma_buf_attachment *attach;
 
 	attach = dma_buf_mapping_attach(lender->dmabuf, &request, 1,
-					&borrower_ops, lender);
+					&p2p_borrower_ops, lender);
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR(attach));
 }
 

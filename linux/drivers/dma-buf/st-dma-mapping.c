@@ -27,9 +27,6 @@ MODULE_IMPORT_NS("DMA_BUF");
 		}							\
 	} while (0)
 
-/* Every importer keeps an attachment, and pays for its size */
-static_assert(sizeof(struct dma_buf_attachment) <= 96);
-
 /* ---- An exporter that counts how it is called ---- */
 
 struct fake {
@@ -221,10 +218,19 @@ static const struct dma_buf_attach_ops importer_ops = {
 	.invalidate_mappings = fake_invalidate,
 };
 
+static const struct dma_buf_attach_ops p2p_importer_ops = {
+	.allow_peer2peer = true,
+	.invalidate_mappings = fake_invalidate,
+};
+
 static struct dma_buf_attachment *
 attach_one(struct fake *fake, const struct dma_buf_mapping_match *request)
 {
-	return dma_buf_mapping_attach(fake->dmabuf, request, 1, &importer_ops,
+	bool p2p = request->type == &dma_buf_mapping_sgt_type &&
+		   request->sgt_data.importer_accepts_p2p;
+
+	return dma_buf_mapping_attach(fake->dmabuf, request, 1,
+				      p2p ? &p2p_importer_ops : &importer_ops,
 				      fake);
 }
 
@@ -898,6 +904,23 @@ static void test_sgt_p2p_fallback(struct kunit *test)
 	dma_buf_detach(fake->dmabuf, attach);
 }
 
+/* Whether the importer accepts P2P is said twice, but only in one way */
+static void test_sgt_p2p_contradiction(struct kunit *test)
+{
+	struct device *dev = fake_device(test);
+	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_SGT(dev, true);
+	struct fake *fake = fake_new(test, &sgt_offer);
+
+	fake_export(test, fake);
+	EXPECT_WARNS(test, 1, -EINVAL,
+		     PTR_ERR(dma_buf_mapping_attach(fake->dmabuf, &request, 1,
+						    &importer_ops, fake)));
+	request = DMA_BUF_IMAPPING_SGT(dev, false);
+	EXPECT_WARNS(test, 1, -EINVAL,
+		     PTR_ERR(dma_buf_mapping_attach(fake->dmabuf, &request, 1,
+						    &p2p_importer_ops, fake)));
+}
+
 static void test_sgt_bogus(struct kunit *test)
 {
 	struct device *dev = fake_device(test);
@@ -1019,6 +1042,7 @@ static struct kunit_case dma_buf_sgt_cases[] = {
 	KUNIT_CASE(test_sgt_macros),
 	KUNIT_CASE(test_sgt_p2p),
 	KUNIT_CASE(test_sgt_p2p_fallback),
+	KUNIT_CASE(test_sgt_p2p_contradiction),
 	KUNIT_CASE(test_sgt_bogus),
 	KUNIT_CASE(test_sgt_map),
 	KUNIT_CASE(test_sgt_map_fails),

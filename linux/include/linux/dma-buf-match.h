@@ -115,8 +115,8 @@ struct dma_buf_mapping_type {
 	 * Tells debugfs and trace events which device has the memory of an
 	 * offer, or which device a request, or the match made from it, is for.
 	 * Called in any context. This callback is optional; without it, or if
-	 * it returns NULL, the importer is named after the function in its
-	 * &dma_buf_attach_ops.invalidate_mappings.
+	 * it returns NULL, the importer is called by its
+	 * &dma_buf_attach_ops.name.
 	 */
 	struct device *(*device)(const struct dma_buf_mapping_match *match);
 

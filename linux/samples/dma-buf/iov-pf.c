@@ -258,6 +258,7 @@ static void iov_invalidate(struct dma_buf_attachment *attach)
 }
 
 static const struct dma_buf_attach_ops iov_attach_ops = {
+	.name = "iov-pf",
 	.allow_peer2peer = true,
 	.invalidate_mappings = iov_invalidate,
 };

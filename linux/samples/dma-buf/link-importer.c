@@ -39,6 +39,7 @@ static void link_invalidate(struct dma_buf_attachment *attach)
 }
 
 static const struct dma_buf_attach_ops link_attach_ops = {
+	.name = "link-importer",
 	.invalidate_mappings = link_invalidate,
 };
 

@@ -66,7 +66,7 @@ DECLARE_EVENT_CLASS(dma_buf_attachment,
 		__string(exp_name, attach->dmabuf->exp_name)
 		__field(ino_t, ino)
 		__field(size_t, size)
-		__array(char, importer, DMA_BUF_IMPORTER_NAME_LEN)
+		__string(importer, dma_buf_importer_name(attach))
 		__string(type, dma_buf_match_type_name(&attach->map_type))
 		__string(converter,
 			 dma_buf_converter_name(&attach->map_type))
@@ -79,7 +79,7 @@ DECLARE_EVENT_CLASS(dma_buf_attachment,
 		__assign_str(exp_name);
 		__entry->ino = file_inode(attach->dmabuf->file)->i_ino;
 		__entry->size = attach->dmabuf->size;
-		dma_buf_importer_name(attach, __entry->importer);
+		__assign_str(importer);
 		__assign_str(type);
 		__assign_str(converter);
 		__assign_str(verdict);
@@ -88,7 +88,7 @@ DECLARE_EVENT_CLASS(dma_buf_attachment,
 
 	TP_printk("attachment:%p exp_name=%s ino=%lu size=%zu importer=%s type=%s converter=%s verdict=%s err=%d",
 		  __entry->attach, __get_str(exp_name),
-		  (unsigned long)__entry->ino, __entry->size, __entry->importer,
+		  (unsigned long)__entry->ino, __entry->size, __get_str(importer),
 		  __get_str(type), __get_str(converter), __get_str(verdict),
 		  __entry->err)
 );
@@ -126,7 +126,7 @@ DECLARE_EVENT_CLASS(dma_buf_mapping,
 		__field(const void *, attach)
 		__string(exp_name, attach->dmabuf->exp_name)
 		__field(ino_t, ino)
-		__array(char, importer, DMA_BUF_IMPORTER_NAME_LEN)
+		__string(importer, dma_buf_importer_name(attach))
 		__string(type, dma_buf_match_type_name(&attach->map_type))
 		__string(converter,
 			 dma_buf_converter_name(&attach->map_type))
@@ -140,7 +140,7 @@ DECLARE_EVENT_CLASS(dma_buf_mapping,
 		__entry->attach = attach;
 		__assign_str(exp_name);
 		__entry->ino = file_inode(attach->dmabuf->file)->i_ino;
-		dma_buf_importer_name(attach, __entry->importer);
+		__assign_str(importer);
 		__assign_str(type);
 		__assign_str(converter);
 		__entry->ranges = ranges;
@@ -151,7 +151,7 @@ DECLARE_EVENT_CLASS(dma_buf_mapping,
 
 	TP_printk("attachment:%p exp_name=%s ino=%lu importer=%s type=%s converter=%s ranges=%zu bytes=%zu route=%s err=%d",
 		  __entry->attach, __get_str(exp_name),
-		  (unsigned long)__entry->ino, __entry->importer,
+		  (unsigned long)__entry->ino, __get_str(importer),
 		  __get_str(type), __get_str(converter), __entry->ranges,
 		  __entry->bytes, __get_str(route), __entry->err)
 );
