@@ -850,6 +850,11 @@ class Take(Engine):
         self.git("merge", "-q", "side", "-m", "merge")
         self.refuse("a merge: rebase instead", commits=5, args=("take", self.tree))
 
+    def test_fixup_that_is_not_squashed(self):
+        self.commit("drivers/other.c", "int fixed;\n", "-m", "fixup! second")
+        self.refuse("fixup! second: first GIT_SEQUENCE_EDITOR=true git rebase", commits=4,
+                    args=("take", self.tree))
+
     def test_commits_are_not_lost_by_apply(self):
         self.commit("drivers/other.c", "int fixed;\n")
         self.refuse("has commits that are not of the series", "make take", commits=4)

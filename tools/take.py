@@ -10,6 +10,7 @@ import dataclasses
 import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -49,6 +50,9 @@ def commits_of(tree, series, before, signed):
         if tree.out("rev-list", "--parents", "-1", commit).split()[1:] != [parent]:
             raise Fail(f"{commit[:12]}: a merge: rebase instead, a series has none")
         text = tree.git("log", "-1", "--format=%B", commit).stdout.strip("\n")
+        if re.match(r"(fixup|squash|amend)! ", text):
+            raise Fail(f"{commit[:12]}: {text.splitlines()[0]}: first "
+                       "GIT_SEQUENCE_EDITOR=true git rebase -i --autosquash base")
         lines = [line for line in text.split("\n") if line != signed]
         one = Taken(commit, parent, "\n".join(lines).strip("\n"))
         one.step, one.was = known.pop(date(tree, commit), (None, ""))
@@ -316,10 +320,12 @@ def take(tree, series, before, signed):
                    "take from its tree, and correct edits-*.patch by hand")
     taken = commits_of(tree, series, before, signed)
     place(series, taken)
+    clear = "\r\033[K" if sys.stdout.isatty() else ""
     for number, one in enumerate(taken, 1):
-        print(f"\r\033[K  {number} of {len(taken)}: {one.slug}", end="", flush=True)
+        if clear:
+            print(f"{clear}  {number} of {len(taken)}: {one.slug}", end="", flush=True)
         read(tree, series, one, kver)
-    print("\r\033[K", end="")
+    print(clear, end="")
     dropped = left_out(series, taken, kver)
     write_linux(tree, series, taken)
     write(series, taken)

@@ -102,18 +102,34 @@ static const struct dma_buf_ops bench_sgt_ops = {
 };
 
 #if PATCHED
+static int bench_pal_attach(struct dma_buf *dmabuf,
+			    struct dma_buf_attachment *attach)
+{
+	struct bench_buffer *buffer = dmabuf->priv;
+
+	return dma_buf_pal_source_admit(&buffer->source, attach);
+}
+
+static int bench_pal_match(struct dma_buf_match_args *args)
+{
+	struct bench_buffer *buffer = args->dmabuf->priv;
+	struct dma_buf_mapping_match offer =
+		dma_buf_pal_source_offer(&buffer->source);
+
+	return dma_buf_match_mapping(args, &offer, 1);
+}
+
 static void bench_pal_release(struct dma_buf *dmabuf)
 {
-	struct bench_buffer *buffer =
-		container_of(dmabuf->priv, struct bench_buffer, source);
+	struct bench_buffer *buffer = dmabuf->priv;
 
 	dma_buf_pal_source_destroy(&buffer->source);
 	kfree(buffer);
 }
 
 static const struct dma_buf_ops bench_pal_ops = {
-	.attach = dma_buf_pal_source_attach,
-	.match_mapping = dma_buf_pal_source_match,
+	.attach = bench_pal_attach,
+	.match_mapping = bench_pal_match,
 	.release = bench_pal_release,
 };
 
@@ -132,9 +148,8 @@ static int bench_make_pal(struct bench_buffer *buffer,
 		};
 	/* It cannot fail with these */
 	dma_buf_phys_list_seal(list, info->size, DMA_BUF_PHYS_RAM, NULL);
-	dma_buf_pal_source_init(&buffer->source, list);
+	dma_buf_pal_source_init(&buffer->source, list, false);
 	info->ops = &bench_pal_ops;
-	info->priv = &buffer->source;
 	return 0;
 }
 #else
