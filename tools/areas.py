@@ -358,7 +358,7 @@ def area_p2p():
 
 
 SELFTESTS = ["iommu/iommufd", "iommu/iommufd_fail_nth",
-             "dmabuf-heaps/dmabuf-heap", "dmabuf-heaps/device-heap"]
+             "dmabuf-heaps/dmabuf-heap", "dmabuf-heaps/device-heap", "drivers/dma-buf/outcome"]
 
 
 def uapi():
@@ -502,7 +502,7 @@ def what_was_fuzzed(name):
 
 
 def area_iommufd():
-    yield from kselftest("iommufd", "iommufd")
+    yield from kselftest("iommufd", "iommufd,outcome")
 
 
 def area_fail_nth():

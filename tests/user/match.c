@@ -5,6 +5,21 @@
  */
 #include "test.h"
 
+/* ---- the outcome for the caller ---- */
+
+/* Only the last word is left; the kernel keeps one for each buffer */
+void dma_buf_outcome_set(struct dma_buf *dmabuf, const char *type, const char *why, int err)
+{
+	CHECK(dmabuf && why[0]);
+	shim.told = (struct event){ .name = type, .verdict = why, .err = err };
+}
+
+void dma_buf_outcome_add(struct dma_buf *dmabuf, const char *type, const char *why, int err)
+{
+	if (shim.told.err != err)
+		dma_buf_outcome_set(dmabuf, type, why, err);
+}
+
 #define MAX_OFFERS	4
 #define MAX_REQUESTS	4
 
@@ -527,6 +542,25 @@ static void test_best_word(void)
 	said_at(2, "no-common-type");
 }
 
+/* The first pair that both sides know is better than the one that fits */
+static void test_passed_over(void)
+{
+	struct dma_buf_mapping_match exp[] = {
+		{ .type = &easy }, DMA_BUF_EMAPPING_SGT_P2P(&nothing, &gpu),
+		DMA_BUF_EMAPPING_SGT(&nothing) };
+
+	pair_init();
+	EQ(dma_buf_match_mapping(&pair.args, exp, 3), 0);
+	CHECK(!pair.args.passed);
+	pair.imp = DMA_BUF_IMAPPING_SGT(&pair.dev, false);
+	EQ(dma_buf_match_mapping(&pair.args, exp, 3), 0);
+	CHECK(!strcmp(pair.args.passed, "importer-refuses-p2p"));
+	pair.dev.far = true;
+	pair.imp = DMA_BUF_IMAPPING_SGT(&pair.dev, true);
+	EQ(dma_buf_match_mapping(&pair.args, exp, 3), 0);
+	CHECK(!strcmp(pair.args.passed, "importer-refuses-p2p"));
+}
+
 static void test_no_word(void)
 {
 	struct dma_buf_mapping_match exp[] = {
@@ -643,6 +677,8 @@ static void test_refusals_are_told(void)
 	pair.attach.map_type.type = &easy;
 	EQ(dma_buf_attach_refuse(&pair.attach, "shy", -EBUSY), -EBUSY);
 	said("shy", -EBUSY);
+	CHECK(!strcmp(shim.told.name, "easy") && !strcmp(shim.told.verdict, "shy"));
+	EQ(shim.told.err, -EBUSY);
 	EQ(dma_buf_match_refuse(&pair.args, "coy"), -EOPNOTSUPP);
 	EQ(strcmp(pair.args.why, "coy"), 0);
 }
@@ -724,6 +760,7 @@ const struct test match_tests[] = {
 	{ "match: requests that are wrong", test_bad_request },
 	{ "match: each reason has its word", test_p2p_words },
 	{ "match: the best of several words is left", test_best_word },
+	{ "match: what was better than the match", test_passed_over },
 	{ "match: a type that does not say why", test_no_word },
 	{ "match: a converter that does not say why", test_no_word_of_a_row },
 	{ "match: an exporter that says who cannot map", test_obstacle },

@@ -159,6 +159,8 @@ static void test_sgt_bad_exporter(void)
 	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -ENOMEM);
 	exporter_returns = ERR_PTR(-EIO);
 	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EIO);
+	CHECK(!strcmp(shim.told.name, "SGT") && !strcmp(shim.told.verdict, "map-failed"));
+	EQ(shim.told.err, -EIO);
 	EQ(unmapped, 0);
 	end();
 }

@@ -53,6 +53,7 @@ struct shim {
 	size_t next_dma;
 	size_t nr_events;
 	struct event events[EVENTS];
+	struct event told;		/* what the process that failed could ask for */
 	void (*in_wait)(void);		/* what happens while fences are waited for */
 	void (*other_thread)(void);	/* what runs while a completion is waited for */
 	void (*at_death)(void);
@@ -89,6 +90,7 @@ void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 #define fallthrough	__attribute__((fallthrough))
 #define __counted_by(x)
 #define BUILD_BUG_ON_ZERO(e)	((int)(sizeof(struct { int:(-!!(e)); })))
+#define __user
 #define static_assert(e)	_Static_assert(e, #e)
 #define sizeof_field(type, field) sizeof(((type *)0)->field)
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))

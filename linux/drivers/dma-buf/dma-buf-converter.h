@@ -9,6 +9,7 @@
 
 #include <linux/dma-buf.h>
 
+struct dma_buf_outcome;
 struct dma_buf_pal_source;
 struct dma_buf_phys_list;
 
@@ -56,6 +57,15 @@ const char *dma_buf_match_type_name(const struct dma_buf_mapping_match *match);
 const char *
 dma_buf_match_device_name(const struct dma_buf_mapping_match *match);
 const char *dma_buf_importer_name(const struct dma_buf_attachment *attach);
+
+void dma_buf_outcome_free(struct dma_buf *dmabuf);
+void dma_buf_outcome_clear(struct dma_buf *dmabuf);
+void dma_buf_outcome_set(struct dma_buf *dmabuf, const char *type,
+			 const char *why, int err);
+void dma_buf_outcome_add(struct dma_buf *dmabuf, const char *type,
+			 const char *why, int err);
+bool dma_buf_outcome_get(struct dma_buf *dmabuf, struct dma_buf_outcome *told);
+long dma_buf_outcome_ioctl(struct dma_buf *dmabuf, void __user *arg);
 
 /*
  * The only ways from an attachment to physical addresses. They are not exported;

@@ -151,7 +151,8 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_match_refuse, "DMA_BUF");
  * @err:	[in]	the error code
  *
  * For exporters, in &dma_buf_ops.attach and in map callbacks. The reason ends
- * up in the trace event dma_buf_refuse.
+ * up in the trace event dma_buf_refuse, and the process can read it with
+ * DMA_BUF_IOCTL_OUTCOME.
  *
  * Context: Any.
  *
@@ -161,6 +162,9 @@ int dma_buf_attach_refuse(const struct dma_buf_attachment *attach,
 			  const char *why, int err)
 {
 	trace_dma_buf_refuse(attach, why, err);
+	dma_buf_outcome_set(attach->dmabuf,
+			    dma_buf_match_type_name(&attach->map_type), why,
+			    err);
 	return err;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_attach_refuse, "DMA_BUF");
@@ -215,6 +219,9 @@ static int dma_buf_match_try(struct dma_buf_match_args *args,
 	/* A positive verdict is not a match */
 	if (WARN_ON(ret > 0))
 		ret = -EINVAL;
+	/* The first pair that both sides know would have been the best */
+	if (ret == -EOPNOTSUPP && exp->type == imp->type && !args->passed)
+		args->passed = args->why;
 	dma_buf_match_trace(args, exp, imp,
 			    dma_buf_match_verdict(args, exp, imp, ret), ret);
 	return ret;

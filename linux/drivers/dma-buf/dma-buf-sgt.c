@@ -499,6 +499,10 @@ struct sg_table *dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
 	sgt = dma_buf_sgt_pin_and_map(attach, ops, dir);
 	if (!IS_ERR(sgt))
 		dma_buf_sgt_check_aligned(sgt);
+	else
+		dma_buf_outcome_add(attach->dmabuf,
+				    dma_buf_mapping_sgt_type.name,
+				    "map-failed", PTR_ERR(sgt));
 	if (trace_dma_buf_map_enabled())
 		dma_buf_sgt_trace_map(attach, sgt);
 	return sgt;

@@ -241,6 +241,7 @@ struct dma_buf_mapping_match {
  * @imp_matches: the importer's requests
  * @imp_len: number of requests, at least one
  * @why: why no pair has fitted so far, see dma_buf_match_refuse()
+ * @passed: why the best pair of one type did not fit, NULL if all did so far
  */
 struct dma_buf_match_args {
 	struct dma_buf *dmabuf;
@@ -248,6 +249,7 @@ struct dma_buf_match_args {
 	const struct dma_buf_mapping_match *imp_matches;
 	size_t imp_len;
 	const char *why;
+	const char *passed;
 };
 
 /**
