@@ -6,19 +6,22 @@ import re
 from pathlib import Path
 
 import convert_c
-from convert_types import ATTACHMENT, KERNEL_MEMBERS, OPS, Declared, nearest
+from convert_types import ATTACHMENT, KERNEL_MEMBERS, Declared, nearest
 
 OLD_NAMES = ("dma_buf_attach", "dma_buf_dynamic_attach", "dma_buf_map_attachment", "dma_buf_unmap_attachment",
              "dma_buf_map_attachment_unlocked", "dma_buf_unmap_attachment_unlocked")
 OLD = r"\bdma_buf_(?:attach|dynamic_attach|(?:un)?map_attachment(?:_unlocked)?)\b"
 CALLBACK = r"\b(?:un)?map_dma_buf\b"
 P2P = r"(?<!allow_)\bpeer2peer\b"
-DEVICE = r"\b(?:dba|\w*att?|\w*attach\w*)\s*(?:\)\s*)*(?:->|\.)\s*dev\b"
+DEVICE = r"\b(?:\w*att?|\w*attach\w*)\s*(?:\)\s*)*(?:->|\.)\s*dev\b"
 # Every old name, and what looks like the device of an attachment
 SWEEP = re.compile(f"{OLD}|{CALLBACK}|{P2P}|{DEVICE}")
-READ = re.compile(rb"dma_buf_(?:attach|dynamic_attach|(?:un)?map_attach|ops\b|mapping_|sgt_|is_sgt|get_sgt)|map_dma_buf|"
-                  rb"peer2peer|PEER2PEER|DYNAMIC_ATTACH|MAP_ATTACHMENT|DMA_BUF_(?:ATTACH|MAP|SIMPLE|[EI]MAPPING)|"
-                  rb"dma_buf_\w*\s*##|" + DEVICE.encode())
+# What a file must have in it to be looked at: plain words first, for they are found fast
+WORDS = (b"dma_buf_", b"DMA_BUF_", b"map_dma_buf", b"peer2peer", b"PEER2PEER", b"DYNAMIC_ATTACH", b"MAP_ATTACHMENT")
+READ = re.compile(rb"dma_buf_(?:attach|dynamic_attach|(?:un)?map_attach|ops\b|mapping_|sgt_|is_sgt|get_sgt|\w*\s*##)|"
+                  rb"map_dma_buf|peer2peer|PEER2PEER|DYNAMIC_ATTACH|MAP_ATTACHMENT|"
+                  rb"DMA_BUF_(?:ATTACH|MAP|SIMPLE|[EI]MAPPING)")
+LIKE_DEVICE = re.compile(rb"at(?:t(?:ach\w*)?)?\s*(?:\)\s*)*(?:->|\.)\s*dev\b")
 C_FILE = re.compile(r"\.(?:[ch]|inc|cc|cpp|hpp|hh)(?:\.in)?$|\.[ch]xx$")
 NOT_OURS = re.compile(r"\.(?:git|svn|hg|tmp_versions)$|\.cmd$|\.mod\.c$|\.(?:o|ko|i|s|orig|rej|symvers|order)$|^tags$|^cscope\.")
 DOCUMENT = re.compile(r"\.(?:md|rst|adoc|html|patch|diff|[1-9])$|(?<!CMakeLists)\.txt$|^(?:README|NEWS|ChangeLog|COPYING|LICENSE)", re.I)
@@ -72,11 +75,12 @@ class Driver:
         """Read a file if it has to do with DMA-buf."""
         data = path.read_bytes()
         is_c = bool(C_FILE.search(path.name))
-        if is_c and READ.search(data) and b"\0" not in data:
+        known = any(word in data for word in WORDS)
+        if is_c and b"\0" not in data and (known and READ.search(data) or LIKE_DEVICE.search(data)):
             self.add(path, decoded(data))
         elif is_c:
             self.others.append(path)
-        elif b"\0" not in data[:8192] and re.search(SWEEP.pattern.encode(), data):
+        elif known and b"\0" not in data[:8192] and SWEEP.search(decoded(data)):
             self.texts[path] = decoded(data)
 
     def add(self, path, text):
@@ -107,7 +111,7 @@ class Driver:
         for source in self.sources.values():
             declared = source.declared()
             tables = [declared.names, declared.typedefs, *declared.structs.values()]
-            found |= {name for table in tables for name, type_ in table.items() if type_[0] in (ATTACHMENT, OPS)}
+            found |= {name for table in tables for name, type_ in table.items() if type_[0] == ATTACHMENT}
         for source in self.sources.values():
             found |= {m.name for m in source.macros if any(
                 m.text(i) in found and m.text(i - 1) in ("->", ".") for i in range(len(m.tokens)))}
