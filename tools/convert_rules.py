@@ -13,7 +13,7 @@ import convert_code as code
 from convert_driver import OLD, OLD_NAMES, SWEEP
 from convert_types import ATTACHMENT, BASIC, EXP_OPS, OPS, Types, declaration
 
-FEATURE = re.compile(r"(?<!ALLOW_)PEER2PEER|P2P_ATTACH|DYNAMIC_ATTACH|MAP_DMA_BUF|MAP_ATTACHMENT|"
+FEATURE = re.compile(r"(?<!ALLOW_)PEER2PEER|P2P_ATTACH|DYNAMIC_ATTACH(?!MENT)|MAP_DMA_BUF|MAP_ATTACHMENT|"
                      r"DMA_BUF_ATTACH(?!MENT|_OPS|_FLAG)|DMA_BUF_ATTACHMENT\w*_DEV(?!ICE)", re.I)
 LIKE_ATTACHMENT = re.compile(r"(?:^|_)(?:at|att)$|attach", re.I)
 MARK = re.compile(r"dma-buf-convert: decided\b[^\n\[]*(?:\[([\w-]+)\])?")
