@@ -249,6 +249,15 @@ class Devices(Shape):
     def test_unknown_but_called_like_one(self):
         self.says("void f(void)\n{\n\tg(MY_PRIV(x)->attach->dev);\n}\n", (3, "dma_buf_sgt_dma_device(MY_PRIV(x)->attach)"))
 
+    def test_of_nobody_knows_what(self):
+        self.says("DECLARE_AT(h);\nvoid f(struct mine *m)\n{\n\tdma_buf_put(b);\n\tg(h->dev, m->pdev->dev, my(m)->dev);\n}\n"
+                  f"extern {ATTACHMENT} *x;\n", (5, "h->dev"))
+
+    def test_trace_event(self):
+        text = f"TRACE_EVENT(x,\n\tTP_PROTO({ATTACHMENT} *at),\n\tTP_ARGS(at),\n\tTP_fast_assign(\n" \
+               "\t\t__entry->d = at->dev;\n\t)\n);\n"
+        self.becomes(text, text.replace("at->dev", "dma_buf_sgt_dma_device(at)"))
+
     def test_what_cannot_be_a_call(self):
         self.says(f"void f({ATTACHMENT} *a)\n{{\n\tg(&a->dev);\n\ta->dev = d;\n}}\n",
                   (3, "address"), (4, "assign"))
@@ -286,6 +295,20 @@ void my_sync(struct dma_buf *buf)
 
     def test_hands_it_on(self):
         self.says(self.WALK.replace("dev_name(a->dev)", "a"), (5, "dma_buf_is_sgt(a)", "[walk]"))
+
+    def test_other_loops(self):
+        for loop in ("list_for_each_entry_safe(a, b, &buf->attachments, node)", "my_for_each(a, buf)",
+                     "list_for_each_entry(a, head, node)", "list_for_each(p, &buf->attachments)"):
+            with self.subTest(loop=loop):
+                self.says("#define my_for_each(x, buf) list_for_each_entry(x, &(buf)->attachments, node)\n"
+                          f"void f(struct dma_buf *buf)\n{{\n\t{ATTACHMENT} *a, *b;\n\n\t{loop} {{\n\t\ta = a ?: p;\n"
+                          "\t\tg(a->dev);\n\t}\n}\n", (6, "dma_buf_is_sgt(a)", "[walk]"))
+
+    def test_first_of_the_list(self):
+        self.says(f"void *f(struct dma_buf *buf)\n{{\n\treturn list_first_entry(&buf->attachments, {ATTACHMENT}, node)->dev;\n"
+                  "}\n", (3, "[walk]"))
+        self.says(f"void *f(struct dma_buf *buf)\n{{\n\t{ATTACHMENT} *a = list_first_entry(&buf->attachments, {ATTACHMENT}, "
+                  "node);\n\n\treturn a->dev;\n}\n", (3, "[walk]"))
 
     def test_own_list(self):
         self.says(f"void f(struct dma_buf *buf)\n{{\n\tstruct my_at *a;\n\tlist_for_each_entry(a, &buf->attachments, n)\n"
@@ -353,6 +376,12 @@ class Names(Shape):
                "#define dma_buf_map_attachment_unlocked dma_buf_map_attachment\n#endif\n" \
                "int a = dma_buf_map_attachment_unlocked(b, d);\n"
         self.becomes(text, text.replace("= dma_buf_", "= dma_buf_sgt_"))
+
+    def test_alias_for_new_kernels(self):
+        text = "#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0)\n" \
+               "#define dma_buf_map_attachment dma_buf_map_attachment_unlocked\n#endif\n" \
+               "int a = dma_buf_map_attachment(b, d);\n"
+        self.becomes(text, text.replace("dma_buf_", "dma_buf_sgt_"))
 
     def test_names_of_members_and_variables(self):
         self.says(f"struct my_obj {{\n\t{ATTACHMENT} *dma_buf_attach;\n\tint (*map)(int);\n}};\n"

@@ -23,18 +23,68 @@ HEADER = """\
 
 #ifndef DMA_BUF_IMAPPING_SGT
 
-#define dma_buf_sgt_attach		dma_buf_attach
-#define dma_buf_sgt_dynamic_attach	dma_buf_dynamic_attach
-#define dma_buf_sgt_map_attachment	dma_buf_map_attachment
-#define dma_buf_sgt_unmap_attachment	dma_buf_unmap_attachment
+/* Functions, for a driver may have macros of these names */
+static inline struct dma_buf_attachment *
+dma_buf_sgt_attach(struct dma_buf *dmabuf, struct device *dev)
+{
+	return dma_buf_attach(dmabuf, dev);
+}
 
-/* Distributions that have the functions in an older kernel: define this in Kbuild */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 7, 0)
+static inline struct dma_buf_attachment *
+dma_buf_sgt_dynamic_attach(struct dma_buf *dmabuf, struct device *dev,
+			   const struct dma_buf_attach_ops *importer_ops,
+			   void *importer_priv)
+{
+	return dma_buf_dynamic_attach(dmabuf, dev, importer_ops, importer_priv);
+}
+#endif
+
+static inline struct sg_table *
+dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
+			   enum dma_data_direction dir)
+{
+	return dma_buf_map_attachment(attach, dir);
+}
+
+static inline void
+dma_buf_sgt_unmap_attachment(struct dma_buf_attachment *attach,
+			     struct sg_table *sgt, enum dma_data_direction dir)
+{
+	dma_buf_unmap_attachment(attach, sgt, dir);
+}
+
+/* For an older kernel that has the functions all the same: define this in Kbuild */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) || defined(DMA_BUF_COMPAT_HAS_UNLOCKED)
-#define dma_buf_sgt_map_attachment_unlocked	dma_buf_map_attachment_unlocked
-#define dma_buf_sgt_unmap_attachment_unlocked	dma_buf_unmap_attachment_unlocked
+static inline struct sg_table *
+dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
+				    enum dma_data_direction dir)
+{
+	return dma_buf_map_attachment_unlocked(attach, dir);
+}
+
+static inline void
+dma_buf_sgt_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
+				      struct sg_table *sgt,
+				      enum dma_data_direction dir)
+{
+	dma_buf_unmap_attachment_unlocked(attach, sgt, dir);
+}
 #else
-#define dma_buf_sgt_map_attachment_unlocked	dma_buf_map_attachment
-#define dma_buf_sgt_unmap_attachment_unlocked	dma_buf_unmap_attachment
+static inline struct sg_table *
+dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
+				    enum dma_data_direction dir)
+{
+	return dma_buf_map_attachment(attach, dir);
+}
+
+static inline void
+dma_buf_sgt_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
+				      struct sg_table *sgt,
+				      enum dma_data_direction dir)
+{
+	dma_buf_unmap_attachment(attach, sgt, dir);
+}
 #endif
 
 /* The two fields of struct dma_buf_ops. Other fields may stand around them. */

@@ -174,8 +174,11 @@ class Analysis:
                           "dma_buf_sgt_* now", "pasted")
 
     def alias(self, macro):
-        if macro.name in OLD_NAMES:
+        if macro.name in OLD_NAMES and not self.source.for_old(macro.start):
             token = convert_c.Token("id", macro.name, macro.start, macro.start)
+            if not self.source.dead(macro.start):       # its users get the new name
+                start = self.source.text.index(macro.name, macro.start)
+                return self.edit(start, start + len(macro.name), new_name(macro.name))
             self.find(token, f"'#define {macro.name}'", "is for old kernels, and used no more: remove it", "alias", note=True)
             for other in macro.tokens:
                 self.edits = [e for e in self.edits if e[0] != other.start]
@@ -478,7 +481,13 @@ class Analysis:
         if members:
             return members == {(ATTACHMENT, 1)} if all(t[0] == ATTACHMENT for t in members) or \
                 not any(t[0] == ATTACHMENT for t in members) else None
-        return None if LIKE_ATTACHMENT.search(tail) else False
+        return None if LIKE_ATTACHMENT.search(tail) or self.is_stranger(f, start, i - 2) else False
+
+    def is_stranger(self, f, first, last):
+        """A variable that nothing declares, in a file that has to do with attachments."""
+        return f is self.source.code and first == last and f.kind(first) == "id" and \
+            not self.source.declared().lookup(f.text(first), first) and \
+            not self.driver.name(f.text(first), self.source) and not self.driver.macro(f.text(first), self.source)
 
     def parameter(self, f, param):
         """The type that all users of a macro give to a parameter; "mixed" if they differ."""
@@ -547,29 +556,39 @@ class Analysis:
     # ---------------------------------------------------------------------- walks
 
     def walks(self):
-        """Loops over all attachments of a buffer, which may be of any type."""
+        """Code that takes attachments from the list of a buffer, which may be of any type."""
         f = self.source.code
+        loops = {m.name for source in self.driver.sources.values() for m in source.macros
+                 if "attachments" in m.words(0, len(m.tokens)) and any("for_each" in t.text for t in m.tokens)}
         for i, token in enumerate(f.tokens):
-            if token.text.startswith("list_for_each") and f.text(i + 1) == "(" and not self.source.for_old(token.start):
+            if f.text(i + 1) != "(" or f.body(i) < 0 or self.source.for_old(token.start):
+                continue
+            if token.text.startswith("list_for_each") or token.text in loops:
                 self.walk(f, i)
+            elif "entry" in token.text and "attachments" in f.words(i, f.close(i + 1)) and f.text(i - 1) == "=":
+                self.look(f, i, {f.text(i - 2)}, f.close(i + 1), f.close(f.brace(i)))
 
     def walk(self, f, i):
         args = list(f.split(i + 2, f.close(i + 1)))
-        if len(args) < 3 or not any("attachments" in f.words(a, b) for a, b in args):
-            return
-        first, last = args[0]
-        if self.types.of(self.source, f, first, last) != (ATTACHMENT, 1):
-            return
-        name = f.text(first)
-        body, end = f.close(i + 1) + 1, self.statement_end(f, f.close(i + 1) + 1)
-        if {"dma_buf_is_sgt", "dma_buf_get_sgt_ops"} & set(f.words(body, end)) or not self.uses(f, name, body, end):
+        body = f.close(i + 1) + 1
+        end = self.statement_end(f, body)
+        names = {f.text(a) for a, b in args if self.types.of(self.source, f, a, b) == (ATTACHMENT, 1)}
+        if not names and "attachments" in f.words(i, body):
+            names = {f.text(j) for j in range(body, end) if f.text(j + 1) == "->" and f.text(j + 2) == "dev" and
+                     self.types.of(self.source, f, j, j) == (ATTACHMENT, 1)}
+        self.look(f, i, names, body, end)
+
+    def look(self, f, i, names, body, end):
+        """A finding for attachments that are used between two tokens without a check."""
+        names = sorted(name for name in names if self.uses(f, name, body, end))
+        if not names or {"dma_buf_is_sgt", "dma_buf_get_sgt_ops"} & set(f.words(body, end)):
             return
         before = len(self.findings)
         self.find(f.tokens[i], f"'{token_line(self.source, f.tokens[i])}'", "an attachment of another type than SGT has no "
-                  f"device: skip it, or mark this if all are SGT", "walk",
-                  code=f"if (!dma_buf_is_sgt({name}))\n\tcontinue;")
+                  "device: skip it, or mark this if all are SGT", "walk",
+                  code=f"if (!dma_buf_is_sgt({names[0]}))\n\tcontinue;")
         if len(self.findings) > before:
-            self.walked |= {j: name for j in range(body, end + 1)}
+            self.walked |= {j: names for j in range(body, end + 1)}
 
     def uses(self, f, name, body, end):
         """Does a loop use the device, or hand the attachment on?"""
@@ -597,7 +616,7 @@ class Analysis:
 
     def walk_around(self, f, start, i):
         """Is this the device of a loop's attachment, or of the first of a list?"""
-        if f is self.source.code and self.walked.get(i) == f.text(start):
+        if f is self.source.code and f.text(start) in self.walked.get(i, ()):
             return True
         if "attachments" in f.words(start, i) and not self.decided(self.source.line(f.tokens[i].start), "walk"):
             self.find(f.tokens[i], f"'{self.slice(f, start, i)}'", "an attachment of another type than SGT has no device: "

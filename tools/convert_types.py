@@ -198,7 +198,10 @@ class Declared:
         if not param:
             around = self.f.brace(i)
             return self.f.close(around) if around >= 0 else len(self.f.tokens)
-        end = self.f.close(self.f.up[i])
+        opener = self.f.up[i]
+        while self.f.text(self.f.up[opener]) == "(" and self.f.up[opener] >= 0:
+            opener = self.f.up[opener]      # TRACE_EVENT(): the whole of it
+        end = self.f.close(opener)
         brace = end + 1
         while self.f.kind(brace) == "id":
             brace += 1
