@@ -192,6 +192,25 @@ class Surroundings(Convert):
         self.write(EXPORTER)
         self.assertEqual(self.run_it(PATH="").returncode, 0)
 
+    def test_installed_without_the_repository(self):
+        """The archive of make convert-dist, behind a link, far from here."""
+        away = self.top / "opt"
+        subprocess.run([CONVERT.with_name("convert-dist"), away], check=True, capture_output=True)
+        archive, = away.iterdir()
+        subprocess.run(["tar", "-C", away, "-xf", archive], check=True)
+        tool, = away.glob("dma-buf-convert-*/convert")
+        (away / "bin").mkdir()
+        (away / "bin/convert").symlink_to(tool)
+        driver = self.top / "driver"
+        driver.mkdir()
+        path = self.write(EXPORTER, "driver/exporter.c")
+        done = subprocess.run([sys.executable, "-I", away / "bin/convert", "--compat", "driver"], text=True, cwd=self.top,
+                              capture_output=True, env={"PATH": ""})
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("DMA_BUF_SIMPLE_SGT_EXP_MATCH", path.read_text())
+        self.assertTrue((driver / "dma-buf-compat.h").is_file())
+        self.assertTrue((tool.parent / "convert.md").is_file())
+
     def test_layout_of_the_driver(self):
         self.write("BasedOnStyle: LLVM\nIndentWidth: 8\nUseTab: Always\nContinuationIndentWidth: 8\n",
                    ".clang-format")
