@@ -7,7 +7,7 @@ export KVER LINUX STOCK JOBS CONFIG TEST_MINUTES PHASE
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: run test test-all soak bisect-check pairs tree take kernel kernel-debug kernel-stock series lint bench suites fuzz fuzz-kernel coverage mutate deb help clean
+.PHONY: run test test-all soak bisect-check pairs tree take kernel kernel-debug kernel-stock series lint bench suites fuzz fuzz-kernel coverage mutate deb convert-dist help clean
 
 run:
 	@tools/run
@@ -70,6 +70,9 @@ mutate:
 deb:
 	@. tools/lib.sh; tools/setup fetch series build deb && patched_tree && tools/deb
 
+convert-dist:
+	@tools/convert-dist
+
 clean:
 	rm -rf build
 
@@ -94,6 +97,7 @@ help:
 	@echo '     coverage      which of our lines the tests in the kernel reach'
 	@echo '     mutate        seeded faults, and which test finds each'
 	@echo '     deb           kernel and lsdmabuf as Debian packages, in build/KVER/deb'
+	@echo '     convert-dist  tools/convert as one archive, in build/convert'
 	@echo '     clean         remove build/, downloads included'
 	@echo
 	@echo 'KVER=7.3           version of linux-source: 7.3, 7.2; default is the newest at your mirror'
