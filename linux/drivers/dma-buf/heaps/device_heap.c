@@ -32,7 +32,7 @@
  * without memory.
  */
 #include <linux/cc_platform.h>
-#include <linux/dma-buf-sgt.h>
+#include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>

@@ -8,7 +8,7 @@
  * edu also does DMA.
  */
 #include <linux/cleanup.h>
-#include <linux/dma-buf-sgt.h>
+#include <linux/dma-buf.h>
 #include <linux/dma-heap.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
