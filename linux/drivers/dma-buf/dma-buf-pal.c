@@ -70,8 +70,8 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_mapping_pal_type, PAL_IMPORTERS);
  * Return: The list, with all ranges empty, or NULL if out of memory. Free it
  * with dma_buf_phys_list_free().
  */
-struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count,
-						 struct phys_vec **phys)
+struct dma_buf_phys_list *
+dma_buf_phys_list_alloc(size_t count, struct phys_vec **phys)
 {
 	struct dma_buf_phys_list *list;
 	size_t size = struct_size(list, phys, count);
