@@ -328,6 +328,24 @@ def area_compile():
         yield Case(name, "pass" if result == "ok" else "fail", said)
 
 
+def area_door():
+    """Each way to physical addresses, as a module: refused by the compiler, by modpost, and
+    by the kernel if it is loaded all the same."""
+    out = where("OUT") / "door"
+    done = subprocess.run([TOP / "tools/door", where("TREE"), where("OUT") / "kernel-debug", out],
+                          text=True, capture_output=True)
+    if done.returncode:
+        raise Stop((done.stderr.strip() or "tools/door failed").splitlines()[-1])
+    for line in done.stdout.splitlines():
+        result, _, rest = line.partition(" ")
+        name, _, said = rest.partition(": ")
+        yield Case(name, "pass" if result == "ok" else "fail", said)
+    wants = json.loads((out / "wants.json").read_text())
+    step('IMAGE=door.cpio build_guest "$@"', *(str(out / f"{name}.ko") for name in wants))
+    yield from in_vm("door", "door", image="door.cpio", timeout=300,
+                     append="kunit.enable=0 door.want=" + ",".join(f"{name}:{code}" for name, code in wants.items()))
+
+
 def area_kunit():
     """All suites, then once more with the trace events of DMA-buf on."""
     which = f"kunit.need={KUNIT_NEEDED} kunit.filter_glob={KUNIT_SUITES}"
@@ -674,6 +692,7 @@ AREAS = {
     "iov": Area(area_iov, ("image",)),
     "race": Area(area_race, ("image",)),
     "names": Area(area_names, ("tree",)),
+    "door": Area(area_door, ("debug", "guest"), "run"),
     "tools": Area(area_tools, ("tree",), "user"),
     "user": Area(area_user, ("tree",), "user"),
     "bench": Area(area_bench, ("run", "guest")),

@@ -125,10 +125,12 @@ static void check_walk(const struct dma_buf_phys_list *list, struct input *in)
 static struct dma_buf_phys_list *list_alloc(struct input *in)
 {
 	size_t count = counts[take(in, ARRAY_SIZE(counts))];
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(count);
+	struct phys_vec *phys = NULL;
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(count, &phys);
 
 	if (!list)
 		return NULL;
+	CHECK(phys == list->phys);
 	EQ(list->count, count);
 	EQ(list->size, 0);
 	for (size_t i = 0; i < count; i++)

@@ -7,11 +7,9 @@
 #ifndef __DMA_BUF_CONVERTER_H__
 #define __DMA_BUF_CONVERTER_H__
 
-#include <linux/dma-buf.h>
+#include <linux/dma-buf-pal.h>
 
 struct dma_buf_outcome;
-struct dma_buf_pal_source;
-struct dma_buf_phys_list;
 
 /**
  * struct dma_buf_converter - one way to serve one type from another
@@ -66,6 +64,33 @@ void dma_buf_outcome_add(struct dma_buf *dmabuf, const char *type,
 			 const char *why, int err);
 bool dma_buf_outcome_get(struct dma_buf *dmabuf, struct dma_buf_outcome *told);
 long dma_buf_outcome_ioctl(struct dma_buf *dmabuf, void __user *arg);
+
+/**
+ * struct dma_buf_phys_list - the physical addresses of a buffer, in its order
+ * @size: bytes in all ranges together, 0 until dma_buf_phys_list_seal()
+ * @memory: what the addresses point to
+ * @provider: for MMIO of a PCI device, where it sits in the PCI hierarchy; NULL
+ *	if unknown
+ * @starts: offset in the buffer of every 64th range, for
+ *	dma_buf_phys_list_seek()
+ * @count: number of ranges
+ * @phys: the ranges: at least one, none of them empty, page aligned
+ *
+ * The exporter allocates the list with dma_buf_phys_list_alloc(), fills in
+ * @phys, and has it checked once by dma_buf_phys_list_seal(). From then on
+ * nobody changes it, so importers use it in place.
+ *
+ * Drivers do not know the layout: whoever is attached can find the list, and
+ * dma_buf_phys_list_seek() alone leads from it to the addresses.
+ */
+struct dma_buf_phys_list {
+	size_t size;
+	enum dma_buf_phys_memory memory;
+	struct p2pdma_provider *provider;
+	size_t *starts;
+	size_t count;
+	struct phys_vec phys[] __counted_by(count);
+};
 
 /*
  * The only ways from an attachment to physical addresses. They are not exported;

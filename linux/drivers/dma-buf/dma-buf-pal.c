@@ -8,9 +8,15 @@
  *
  * Whoever holds a physical address reaches the memory past every IOMMU and
  * after every revoke. So only importers that are known to unmap when they are
- * told to may have one: the type, which a request names, and
- * dma_buf_pal_map_phys() are exported to them by name. Exporters need neither;
- * they have a &struct dma_buf_pal_source.
+ * told to may have one: the type, which a request names, map and unmap, and
+ * dma_buf_phys_list_seek() are exported to them by name. Exporters need none of
+ * these; they have a &struct dma_buf_pal_source.
+ *
+ * The functions are the door, not the pointers: the type can also be found in
+ * an attachment of somebody else and in the offer of an own source, and the
+ * list in the source of an attachment. So a module may well be attached as PAL
+ * without being an importer of PAL. It cannot map, and the layout of a list is
+ * private to the core.
  */
 #include <linux/dma-buf-pal.h>
 #include <linux/dma-resv.h>
@@ -57,13 +63,15 @@ EXPORT_SYMBOL_FOR_MODULES(dma_buf_mapping_pal_type, PAL_IMPORTERS);
 /**
  * dma_buf_phys_list_alloc - allocate a list for an exporter to fill in
  * @count: number of ranges
+ * @phys: set to the ranges, to be filled in
  *
  * Context: May sleep.
  *
  * Return: The list, with all ranges empty, or NULL if out of memory. Free it
  * with dma_buf_phys_list_free().
  */
-struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count)
+struct dma_buf_phys_list *
+dma_buf_phys_list_alloc(size_t count, struct phys_vec **phys)
 {
 	struct dma_buf_phys_list *list;
 	size_t size = struct_size(list, phys, count);
@@ -85,6 +93,7 @@ struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count)
 		kvfree(list);
 		return NULL;
 	}
+	*phys = list->phys;
 	return list;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_alloc, "DMA_BUF");
@@ -122,7 +131,7 @@ static bool dma_buf_phys_range_valid(const struct phys_vec *range)
 
 /**
  * dma_buf_phys_list_seal - check a list, once and for all
- * @list: list with &dma_buf_phys_list.phys filled in
+ * @list: list with all ranges filled in
  * @size: size of the buffer in bytes
  * @memory: what the addresses point to
  * @provider: for MMIO of a PCI device, where it sits in the PCI hierarchy; NULL
@@ -217,7 +226,7 @@ int dma_buf_phys_list_seek(const struct dma_buf_phys_list *list, size_t offset,
 	iter->offset = offset;
 	return 0;
 }
-EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_seek, "DMA_BUF");
+EXPORT_SYMBOL_FOR_MODULES(dma_buf_phys_list_seek, PAL_IMPORTERS);
 
 /* The source of a PAL attachment, NULL if the attachment is of another type */
 static struct dma_buf_pal_source *

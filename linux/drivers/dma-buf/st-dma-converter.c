@@ -81,14 +81,15 @@ static void lender_free(void *data)
 static struct dma_buf_phys_list *lender_list(struct kunit *test,
 					     struct lender *lender)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(PAGES);
+	struct phys_vec *phys;
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(PAGES, &phys);
 
 	KUNIT_ASSERT_NOT_NULL(test, list);
 	lender->list = list;
 	for (int i = 0; i < PAGES; i++) {
 		lender->pages[i] = alloc_page(GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, lender->pages[i]);
-		list->phys[i] = (struct phys_vec) {
+		phys[i] = (struct phys_vec) {
 			.paddr = page_to_phys(lender->pages[i]),
 			.len = PAGE_SIZE,
 		};

@@ -1062,10 +1062,12 @@ KUNIT_DEFINE_ACTION_WRAPPER(free_list, dma_buf_phys_list_free,
 
 static struct dma_buf_phys_list *new_list(struct kunit *test, size_t count)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(count);
+	struct phys_vec *phys;
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(count, &phys);
 
 	KUNIT_ASSERT_NOT_NULL(test, list);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_list, list));
+	KUNIT_ASSERT_PTR_EQ(test, &list->phys[0], phys);
 	return list;
 }
 

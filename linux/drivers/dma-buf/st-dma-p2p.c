@@ -19,6 +19,8 @@
 #include <linux/sched.h>
 #include <linux/string.h>
 
+#include "dma-buf-converter.h"
+
 static char *p2p_route = "";
 module_param(p2p_route, charp, 0444);
 MODULE_PARM_DESC(p2p_route, "the way that this machine must take");
@@ -111,13 +113,14 @@ static void bar_provide(struct kunit *test, struct bar *bar)
 static struct dma_buf_phys_list *bar_list(struct bar *bar, size_t count,
 					  size_t len)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(count);
+	struct phys_vec *phys;
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(count, &phys);
 	size_t i;
 
 	if (!list)
 		return NULL;
 	for (i = 0; i < count; i++)
-		list->phys[i] = (struct phys_vec) {
+		phys[i] = (struct phys_vec) {
 			.paddr = pci_resource_start(bar->exporter, 2) +
 				 2 * i * len,
 			.len = len,

@@ -10,6 +10,7 @@
 #include <linux/dma-buf.h>
 #include <linux/kref.h>
 
+struct dma_buf_phys_list;
 struct p2pdma_provider;
 
 extern const struct dma_buf_mapping_type dma_buf_mapping_pal_type;
@@ -23,30 +24,6 @@ extern const struct dma_buf_mapping_type dma_buf_mapping_pal_type;
 enum dma_buf_phys_memory {
 	DMA_BUF_PHYS_MMIO,
 	DMA_BUF_PHYS_RAM,
-};
-
-/**
- * struct dma_buf_phys_list - the physical addresses of a buffer, in its order
- * @size: bytes in all ranges together, 0 until dma_buf_phys_list_seal()
- * @memory: what the addresses point to
- * @provider: for MMIO of a PCI device, where it sits in the PCI hierarchy; NULL
- *	if unknown
- * @starts: offset in the buffer of every 64th range, for
- *	dma_buf_phys_list_seek()
- * @count: number of ranges
- * @phys: the ranges: at least one, none of them empty, page aligned
- *
- * The exporter allocates the list with dma_buf_phys_list_alloc(), fills in
- * @phys, and has it checked once by dma_buf_phys_list_seal(). From then on
- * nobody changes it, so importers use it in place.
- */
-struct dma_buf_phys_list {
-	size_t size;
-	enum dma_buf_phys_memory memory;
-	struct p2pdma_provider *provider;
-	size_t *starts;
-	size_t count;
-	struct phys_vec phys[] __counted_by(count);
 };
 
 /**
@@ -107,7 +84,8 @@ void dma_buf_pal_source_revoke(struct dma_buf_pal_source *source,
 void dma_buf_pal_source_restore(struct dma_buf_pal_source *source,
 				struct dma_buf *dmabuf);
 
-struct dma_buf_phys_list *dma_buf_phys_list_alloc(size_t count);
+struct dma_buf_phys_list *
+dma_buf_phys_list_alloc(size_t count, struct phys_vec **phys);
 int dma_buf_phys_list_seal(struct dma_buf_phys_list *list, size_t size,
 			   enum dma_buf_phys_memory memory,
 			   struct p2pdma_provider *provider);

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Imports every namespace that could be meant. */
+#include "map.c"
+
+MODULE_IMPORT_NS("DMA_BUF_HEAP");
+MODULE_IMPORT_NS("DMA_BUF_PAL");
+MODULE_IMPORT_NS("IOMMUFD");
+MODULE_IMPORT_NS("IOMMUFD_INTERNAL");
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+MODULE_IMPORT_NS("iommufd");
