@@ -136,13 +136,14 @@ static const struct dma_buf_ops bench_pal_ops = {
 static int bench_make_pal(struct bench_buffer *buffer,
 			  struct dma_buf_export_info *info)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(buffer->n);
+	struct phys_vec *phys;
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(buffer->n, &phys);
 	size_t i;
 
 	if (!list)
 		return -ENOMEM;
 	for (i = 0; i < buffer->n; i++)
-		list->phys[i] = (struct phys_vec) {
+		phys[i] = (struct phys_vec) {
 			.paddr = page_to_phys(bench_page),
 			.len = PAGE_SIZE,
 		};
@@ -458,7 +459,9 @@ static void bench_give_map(struct dma_buf *dmabuf, void *item, u64 i)
 #if PATCHED
 static void *bench_take_list(struct dma_buf *dmabuf, u64 i)
 {
-	return dma_buf_phys_list_alloc(BENCH_LIST) ?: ERR_PTR(-ENOMEM);
+	struct phys_vec *phys;
+
+	return dma_buf_phys_list_alloc(BENCH_LIST, &phys) ?: ERR_PTR(-ENOMEM);
 }
 
 static void bench_give_list(struct dma_buf *dmabuf, void *item, u64 i)

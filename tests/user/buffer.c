@@ -791,7 +791,7 @@ static const size_t some_lens[] = {
 
 static void start_plain(enum lends kind, size_t count)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(count);
+	struct dma_buf_phys_list *list = new_list(count);
 
 	memset(&buffer, 0, sizeof(buffer));
 	memcpy(buffer.devs, some_devs, sizeof(some_devs));
@@ -958,7 +958,7 @@ static void test_unlocked(void)
  */
 static void map_too_long(enum lends kind, int dev)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(2);
+	struct dma_buf_phys_list *list = new_list(2);
 	struct importer *imp;
 	void *map;
 

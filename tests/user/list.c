@@ -247,7 +247,7 @@ void run_list(struct input *in)
 
 static int seal_one(phys_addr_t paddr, size_t len, size_t size)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(1);
+	struct dma_buf_phys_list *list = new_list(1);
 	int ret;
 
 	list->phys[0] = (struct phys_vec){ .paddr = paddr, .len = len };
@@ -272,7 +272,7 @@ static void test_one_range(void)
 /* At address 0, where its last byte does not wrap around */
 static void test_empty_range(void)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(2);
+	struct dma_buf_phys_list *list = new_list(2);
 
 	list->phys[0].len = PAGE_SIZE;
 	EQ(dma_buf_phys_list_seal(list, PAGE_SIZE, DMA_BUF_PHYS_MMIO, NULL), -EINVAL);
@@ -282,7 +282,7 @@ static void test_empty_range(void)
 /* Together they are more than a size_t can tell, and a small number if it does */
 static void test_sum_wraps(void)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(3);
+	struct dma_buf_phys_list *list = new_list(3);
 
 	for (int i = 0; i < 2; i++)
 		list->phys[i].len = 1UL << 63;
@@ -293,7 +293,7 @@ static void test_sum_wraps(void)
 
 static void test_no_range(void)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(0);
+	struct dma_buf_phys_list *list = new_list(0);
 
 	EQ(dma_buf_phys_list_seal(list, 0, DMA_BUF_PHYS_MMIO, NULL), -EINVAL);
 	dma_buf_phys_list_free(list);
@@ -302,7 +302,7 @@ static void test_no_range(void)
 
 static void test_bad_memory(void)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(1);
+	struct dma_buf_phys_list *list = new_list(1);
 	struct p2pdma_provider provider;
 
 	list->phys[0].len = PAGE_SIZE;
@@ -315,15 +315,15 @@ static void test_bad_memory(void)
 
 static void test_too_many_ranges(void)
 {
-	CHECK(!dma_buf_phys_list_alloc(SIZE_MAX));
-	CHECK(!dma_buf_phys_list_alloc(SIZE_MAX / sizeof(struct phys_vec) + 1));
+	CHECK(!new_list(SIZE_MAX));
+	CHECK(!new_list(SIZE_MAX / sizeof(struct phys_vec) + 1));
 }
 
 static void test_no_memory(void)
 {
 	for (unsigned int n = 1; n <= 2; n++) {
 		shim.fault = n;
-		CHECK(!dma_buf_phys_list_alloc(3));
+		CHECK(!new_list(3));
 		EQ(shim.allocated, 0);
 	}
 }
@@ -334,7 +334,7 @@ static void test_every_page(void)
 	struct input none = {};
 
 	for (size_t count = 1; count <= 193; count++) {
-		struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(count);
+		struct dma_buf_phys_list *list = new_list(count);
 
 		for (size_t i = 0; i < count; i++)
 			list->phys[i] = (struct phys_vec){
@@ -350,7 +350,7 @@ static void test_every_page(void)
 /* Neighbours, but for one in the middle and behind it */
 static void test_neighbours(void)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(70);
+	struct dma_buf_phys_list *list = new_list(70);
 	struct input none = {};
 
 	for (size_t i = 0; i < list->count; i++)
@@ -366,7 +366,7 @@ static void test_neighbours(void)
 /* A step of no bytes stays where it is */
 static void test_step_of_nothing(void)
 {
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(1);
+	struct dma_buf_phys_list *list = new_list(1);
 	struct dma_buf_phys_iter iter;
 	phys_addr_t paddr;
 

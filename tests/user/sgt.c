@@ -136,8 +136,7 @@ static void test_pal_bad_exporter(void)
 /* Sources that exporters have in other states than most */
 static void test_pal_source_states(void)
 {
-	struct phys_vec *phys;
-	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(1, &phys);
+	struct dma_buf_phys_list *list = new_list(1);
 
 	begin(true);
 	dma_buf_pal_source_init(&source, &two_pages, true);

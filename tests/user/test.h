@@ -24,6 +24,14 @@ static inline unsigned int take(struct input *in, unsigned int below)
 	return *in->bytes++ % below;
 }
 
+/* For those who look into the list anyhow */
+static inline struct dma_buf_phys_list *new_list(size_t count)
+{
+	struct phys_vec *phys;
+
+	return dma_buf_phys_list_alloc(count, &phys);
+}
+
 /* A number of so many bytes */
 static inline u64 take_long(struct input *in, unsigned int bytes)
 {
