@@ -24,27 +24,33 @@ def objects(directory):
     return {module: [f"{part}.c" for part in found.get(module, [module])] for module in found.get("obj", [])}
 
 
-def modules(sources, others, tops):
+def modules(paths, tops):
     """The files of each module: of those that a Kbuild names, and else by directory."""
-    paths = {path for path in [*sources, *others] if path.suffix == ".c"}
-    groups = []
-    for directory in sorted({path.parent for path in paths} | {p for path in paths for p in path.parents if p in tops}):
+    directories = {path.parent for path in paths}
+    above = {up for directory in directories for up in directory.parents if up in tops or any(
+        top in up.parents for top in tops)}
+    groups, named = [], set()
+    for directory in sorted(directories | above):
         for parts in objects(directory).values():
             mine = {p for part in parts if (p := directory / part) in paths}
             groups += [mine] if mine else []
-    named = set().union(*groups) if groups else set()
-    for directory in {path.parent for path in paths - named}:
-        groups.append({path for path in paths - named if path.parent == directory})
-    return merged(groups)
+            named |= mine
+    rest = {}
+    for path in paths - named:
+        rest.setdefault(path.parent, set()).add(path)
+    return groups + list(rest.values())
 
 
-def merged(groups):
-    """Files without a MODULE_LICENSE beside one group that has it belong to that."""
-    licensed = [g for g in groups if any(LICENCE.search(text_of(p)) for p in g)]
-    rest = [g for g in groups if g not in licensed]
-    if len(licensed) == 1:
-        return [licensed[0].union(*rest)]
-    return licensed
+def module_of(group, groups):
+    """The files that are one module with a group: itself, or with the only one that has a MODULE_LICENSE."""
+    if has_licence(group):
+        return group
+    licensed = [g for g in groups if has_licence(g)]
+    return group | licensed[0] if len(licensed) == 1 else set()
+
+
+def has_licence(group):
+    return any(LICENCE.search(text_of(path)) for path in group)
 
 
 def text_of(path):
@@ -57,9 +63,9 @@ def missing_imports(driver, tops):
              convert_compat.uses(s, convert_compat.KERNEL_NAMES)}
     if not users:
         return
-    for group in modules(driver.sources, driver.others, tops):
-        if not users & group:
-            continue
+    paths = {path for path in [*driver.sources, *driver.others] if path.suffix == ".c"}
+    groups = modules(paths, set(tops))
+    for group in [module_of(group, groups) for group in groups if users & group]:
         texts = {path: driver.sources[path].text if path in driver.sources else text_of(path) for path in sorted(group)}
         licence = next(((path, m) for path, text in texts.items() if (m := LICENCE.search(text))), None)
         headers = [s.text for s in driver.sources.values() if s.path.suffix == ".h" and s.path.name != COMPAT]
