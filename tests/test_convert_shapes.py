@@ -517,6 +517,13 @@ class Modes(Shape):
                      "void f(void)\n{\n\tsgt = dma_buf_sgt_map_attachment(a,\n\t\t\t\t\t DIR);\n"
                      "\tsgt = dma_buf_sgt_map_attachment(\n\t\ta, DIR);\n}\n")
 
+    def test_alignment_stays(self):
+        text = f"void f({ATTACHMENT} *a)\n{{\n\tmap(a->dev, x,\n\t    y);\n\tif (a->dev &&\n\t    b)\n\t\tg();\n}}\n"
+        self.becomes(text, text.replace("a->dev", "dma_buf_sgt_dma_device(a)"))
+
+    def test_code_that_ends_too_soon(self):
+        self.says("struct dma_buf_ops o = {\n\t.map_dma_buf = ,\n\t.unmap_dma_buf =", (2, "no value"), (3, "no value"))
+
     def test_compat(self):
         path = self.write("#include <linux/module.h>\n" + EXPORTER)
         (self.top / "sub").mkdir()

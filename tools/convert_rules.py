@@ -237,6 +237,8 @@ class Analysis:
             return self.find(token, f"'.{token.text}'", "in an initialiser whose struct is not known: if it is a "
                              "dma_buf_ops, write " + SIMPLE + "(map, unmap)", "callback", (self.source.path, brace))
         last = self.value_end(f, i + 2)
+        if f.text(i + 2) in (",", "}", ""):
+            return self.find(token, f"'.{token.text}'", "has no value: correct it", "callback")
         path = " ".join(f.words(first, i - 2)) if i - first > 1 else ""
         self.entries.setdefault((id(f), brace, path), []).append((f, first, i, last))
 
