@@ -99,6 +99,15 @@ class Initialisers(Shape):
         self.becomes(text, "struct dma_buf_ops o[] = {\n\t[0] = { DMA_BUF_SIMPLE_SGT_EXP_MATCH(a, b), },\n"
                      "\t{ DMA_BUF_SIMPLE_SGT_EXP_MATCH(c, d), },\n};\n")
 
+    def test_without_the_name_of_the_field(self):
+        text = "struct my_exp {\n\tint a;\n\tstruct dma_buf_ops ops;\n};\nstatic struct my_exp e[] = {\n" \
+               "\t{ 1, { .map_dma_buf = my_map, .unmap_dma_buf = my_unmap, .release = r } },\n};\n"
+        self.becomes(text, text.replace(".map_dma_buf = my_map, .unmap_dma_buf = my_unmap,", SGT.strip()))
+
+    def test_bracket_behind_what_goes(self):
+        self.becomes("struct dma_buf_ops o = { .map_dma_buf = m,\n\t\t\t .unmap_dma_buf = u };\n",
+                     "struct dma_buf_ops o = { DMA_BUF_SIMPLE_SGT_EXP_MATCH(m, u), };\n")
+
     def test_compound_literal(self):
         self.becomes("static const struct my m = {\n\t.ops = &(const struct dma_buf_ops){\n\t\t.map_dma_buf = my_map,\n"
                      "\t\t.unmap_dma_buf = my_unmap,\n\t},\n};\n",
@@ -200,6 +209,8 @@ class Devices(Shape):
     def test_function(self):
         self.device(f"{ATTACHMENT} *my_get(int i);\n", "my_get(1)->dev")
         self.device(f"struct my_ops {{ {ATTACHMENT} *(*get)(int); }};\nextern struct my_ops ops;\n", "ops.get(1)->dev")
+        self.device(f"struct my_ops {{ {ATTACHMENT} *(*get[2])(int); }};\nextern struct my_ops *o;\n", "o->get[1](1)->dev")
+        self.device(f"struct my_ops {{ {ATTACHMENT} *(*get)(int); }};\nextern struct my_ops *o;\n", "(*o->get)(1)->dev")
 
     def test_typedef(self):
         self.device(f"typedef {ATTACHMENT} *at_t;\nstruct my_obj {{ at_t at; }};\n", "obj->at->dev")
@@ -311,7 +322,7 @@ void my_sync(struct dma_buf *buf)
                   "node);\n\n\treturn a->dev;\n}\n", (3, "[walk]"))
 
     def test_own_list(self):
-        self.says(f"void f(struct dma_buf *buf)\n{{\n\tstruct my_at *a;\n\tlist_for_each_entry(a, &buf->attachments, n)\n"
+        self.says("void f(struct dma_buf *buf)\n{\n\tstruct my_at *a;\n\tlist_for_each_entry(a, &buf->attachments, n)\n"
                   "\t\tg(a->dev);\n}\n")
 
 
@@ -415,7 +426,18 @@ class Names(Shape):
             self.assertIn(code, done.stderr)
 
     def test_import_of_the_namespace(self):
-        self.says(EXPORTER + 'MODULE_LICENSE("GPL");\n', (20, 'MODULE_IMPORT_NS("DMA_BUF")'))
+        self.says(EXPORTER + 'MODULE_LICENSE("GPL");\n', (19, 'MODULE_IMPORT_NS("DMA_BUF")'))
+
+    def test_each_module_imports(self):
+        """As Kbuild says: the parts of one module, and another module beside it."""
+        self.write("obj-m := one.o two.o three.o\none-y := one_main.o driver.o\n", "Kbuild")
+        self.write('MODULE_LICENSE("GPL");\nMODULE_IMPORT_NS("DMA_BUF");\n', "one_main.c")
+        self.write('MODULE_LICENSE("GPL");\nint a = dma_buf_sgt_attach(b, d);\n', "two.c")
+        self.write('MODULE_LICENSE("GPL");\nint a;\n', "three.c")
+        self.write(EXPORTER)
+        done = self.run_it()
+        self.assertEqual(self.said(done)[0].split(": ")[0], f"{self.top}/two.c:1")
+        self.assertEqual((len(self.said(done)), done.returncode), (1, 1))
 
     def test_namespace_is_there(self):
         for there in ('MODULE_IMPORT_NS("DMA_BUF");\n', "MODULE_IMPORT_NS(DMA_BUF);\n"):
@@ -494,6 +516,13 @@ class Modes(Shape):
                      "\tsgt = dma_buf_map_attachment(\n\t\ta, DIR);\n}\n",
                      "void f(void)\n{\n\tsgt = dma_buf_sgt_map_attachment(a,\n\t\t\t\t\t DIR);\n"
                      "\tsgt = dma_buf_sgt_map_attachment(\n\t\ta, DIR);\n}\n")
+
+    def test_alignment_stays(self):
+        text = f"void f({ATTACHMENT} *a)\n{{\n\tmap(a->dev, x,\n\t    y);\n\tif (a->dev &&\n\t    b)\n\t\tg();\n}}\n"
+        self.becomes(text, text.replace("a->dev", "dma_buf_sgt_dma_device(a)"))
+
+    def test_code_that_ends_too_soon(self):
+        self.says("struct dma_buf_ops o = {\n\t.map_dma_buf = ,\n\t.unmap_dma_buf =", (2, "no value"), (3, "no value"))
 
     def test_compat(self):
         path = self.write("#include <linux/module.h>\n" + EXPORTER)

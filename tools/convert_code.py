@@ -36,10 +36,10 @@ def ops(name, mapped, unmapped):
         f"\t.map_dma_buf = {mapped},\n\t.unmap_dma_buf = {unmapped},\n}};\n"
 
 
-def offer_at_file_scope(name, mapped, unmapped, run_time=False):
-    """For an initialiser or an assignment inside a function."""
+def offer_at_file_scope(name, mapped, unmapped, assigned=""):
+    """For an initialiser inside a function, or for what is assigned to a member of `assigned`."""
     base = stem(name)
-    where = f"{name}.single_exporter_match = &{base}_match;" if run_time else f".single_exporter_match = &{base}_match,"
+    where = f"{assigned}single_exporter_match = &{base}_match;" if assigned else f".single_exporter_match = &{base}_match,"
     return ops(f"{base}_sgt_ops", mapped, unmapped) + \
         f"static const struct dma_buf_mapping_match {base}_match = {{\n\t.type = &dma_buf_mapping_sgt_type,\n" \
         f"\t.exp_ops = &{base}_sgt_ops.ops,\n}};\n\nand in the function\n\n{where}"
@@ -51,12 +51,12 @@ def p2p_offer(table, source, use):
         return use
     name, mapped, unmapped = table
     base = stem(name)
-    buffer = re.search(r"struct\s+(\w+)\s*\*\s*(\w+)\s*=\s*\w+(?:->dmabuf)?->priv\b", source.text)
-    kind, variable = (buffer[1], buffer[2]) if buffer else (f"{base}_buffer", "buf")
+    buffer = re.search(r"^\s+((?:struct\s+)?\w+)\s*\*\s*(\w+)\s*=\s*\w+(?:->dmabuf)?->priv;", source.text, re.M)
+    kind, variable = (buffer[1], buffer[2]) if buffer else (f"struct {base}_buffer", "buf")
     return ops(f"{base}_sgt_ops", mapped, unmapped) + f"""
 static int {base}_match_mapping(struct dma_buf_match_args *args)
 {{
-	struct {kind} *{variable} = args->dmabuf->priv;
+	{kind} *{variable} = args->dmabuf->priv;
 	const struct dma_buf_mapping_match offers[] = {{
 		DMA_BUF_EMAPPING_SGT_P2P(&{base}_sgt_ops, {pci_device(source) or variable + "->pdev"}),
 		DMA_BUF_EMAPPING_SGT(&{base}_sgt_ops),	/* if the buffer can be in system memory */

@@ -38,6 +38,8 @@ dma_buf_sgt_dynamic_attach(struct dma_buf *dmabuf, struct device *dev,
 {
 	return dma_buf_dynamic_attach(dmabuf, dev, importer_ops, importer_priv);
 }
+#else
+#define dma_buf_sgt_dynamic_attach	dma_buf_dynamic_attach
 #endif
 
 static inline struct sg_table *

@@ -25,8 +25,9 @@ LIKE_DEVICE = re.compile(rb"at(?:t(?:ach\w*)?)?\s*(?:\)\s*)*(?:->|\.)\s*dev\b")
 C_FILE = re.compile(r"\.(?:[ch]|inc|cc|cpp|hpp|hh)(?:\.in)?$|\.[ch]xx$")
 NOT_OURS = re.compile(r"\.(?:git|svn|hg|tmp_versions)$|\.cmd$|\.mod\.c$|\.(?:o|ko|i|s|orig|rej|symvers|order)$|^tags$|^cscope\.")
 DOCUMENT = re.compile(r"\.(?:md|rst|adoc|html|patch|diff|[1-9])$|(?<!CMakeLists)\.txt$|^(?:README|NEWS|ChangeLog|COPYING|LICENSE)", re.I)
-STRUCT = re.compile(r"\b(struct|union)\s+(\w+)\s*(?:__\w+\s*)*\{")
-TYPEDEF = re.compile(r"\}\s*(?:__\w+\s*)*\**(\w+)\s*;|\btypedef\s+[\w \t]+?[\s*](\w+)\s*;")
+# Each begins with a plain word, for such are found fast
+DEFINES = [(f"{word} ", re.compile(word + r"\s+(\w+)\s*(?:__\w+\s*)*\{")) for word in ("struct", "union")] + \
+    [("", re.compile(r"\}\s*(?:__\w+\s*)*\**(\w+)\s*;")), ("", re.compile(r"typedef\s+[\w \t]+?[\s*](\w+)\s*;"))]
 COMPAT = "dma-buf-compat.h"
 
 
@@ -144,16 +145,19 @@ class Driver:
         if self.headers is None:
             self.headers = {}
             for path in self.others:
-                text = decoded(path.read_bytes())
-                for m in STRUCT.finditer(text):
-                    self.headers.setdefault(f"{m[1]} {m[2]}", []).append(path)
-                for m in TYPEDEF.finditer(text):
-                    self.headers.setdefault(m[1] or m[2], []).append(path)
+                if path.suffix not in (".c", ".cc", ".cpp"):
+                    self.index(path, decoded(path.read_bytes()))
         paths = self.headers.pop(name, [])
         for path in paths[:8]:
             if path not in self.sources:
                 self.add(path, decoded(path.read_bytes()))
         return bool(paths)
+
+    def index(self, path, text):
+        """Note what a header defines."""
+        for kind, pattern in DEFINES:
+            for m in pattern.finditer(text):
+                self.headers.setdefault(kind + m[1], []).append(path)
 
     def typedef(self, name, near):
         if " " in name:

@@ -57,7 +57,7 @@ def aligned(source, edits, after):
         old = f.tokens[opener].end
         if source.column(token.start) == source.column(old) and near(source, edits, old) and \
                 not any(start < token.start < end for start, end, _ in gone):
-            found.append((moved(old), moved(token.start)))
+            found.append((moved(old - 1) + 1, moved(token.start)))
     for n in range(len(found)):
         after = realigned(after, found, n)
     return after

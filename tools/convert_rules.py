@@ -235,8 +235,10 @@ class Analysis:
             if type_:
                 return self.explain(token)
             return self.find(token, f"'.{token.text}'", "in an initialiser whose struct is not known: if it is a "
-                             "dma_buf_ops, write " + SIMPLE + "(map, unmap)", "callback")
+                             "dma_buf_ops, write " + SIMPLE + "(map, unmap)", "callback", (self.source.path, brace))
         last = self.value_end(f, i + 2)
+        if f.text(i + 2) in (",", "}", ""):
+            return self.find(token, f"'.{token.text}'", "has no value: correct it", "callback")
         path = " ".join(f.words(first, i - 2)) if i - first > 1 else ""
         self.entries.setdefault((id(f), brace, path), []).append((f, first, i, last))
 
@@ -258,12 +260,21 @@ class Analysis:
         if before == "=":
             return self.assigned_type(f, brace, depth)
         if before in ("{", ",", ""):
-            return self.element(self.brace_type(f, f.up[brace], depth + 1))
+            outer = self.brace_type(f, f.up[brace], depth + 1)
+            return self.element(outer) or self.positional(f, outer, brace)
         return None
 
     @staticmethod
     def element(type_):
-        return type_ and (type_[0], type_[1] - 1) if type_ and type_[1] > 0 else None
+        return (type_[0], type_[1] - 1) if type_ and type_[1] > 0 else None
+
+    def positional(self, f, type_, brace):
+        """The field that a brace without a name is for."""
+        members = type_ and type_[1] == 0 and self.driver.struct(type_[0], self.source)
+        pieces = list(f.split(f.up[brace] + 1, brace + 1))
+        if not members or len(pieces) > len(members) or any(f.text(a) in (".", "[") for a, _ in pieces):
+            return None
+        return self.types.resolved(list(members.values())[len(pieces) - 1], self.source)
 
     def assigned_type(self, f, brace, depth):
         """Of the field, element or variable in front of '= {'."""
@@ -355,6 +366,10 @@ class Analysis:
                 return self.edit(line_start, end + rest.end(), "")
             # In a macro, the backslash of the line before goes
             return self.edit(len(text[:line_start].rstrip().rstrip("\\").rstrip()), end, "")
+        if not text[line_start:start].strip() and f.text(last + (f.text(last + 1) == ",") + 1) == "}" and \
+                not text[f.tokens[first - 1].end:start].strip():
+            # The bracket comes up behind what is before
+            return self.edit(f.tokens[first - 1].end, end, "")
         while text[end:end + 1] in (" ", "\t") and (f.text(last + 1) == "," or not rest):
             end += 1
         blank = len(text[:start]) - len(text[:start].rstrip(" \t"))
@@ -420,11 +435,12 @@ class Analysis:
             return self.explain(token)
         what = f"'{self.slice(f, max(first, 0), i)}'"
         if f.text(i + 1) == "=":
-            name = re.sub(r"\W+", "_", self.slice(f, first, i - 2)).strip("_") if first >= 0 else "my_ops"
+            left = self.slice(f, max(first, 0), i - 1)
+            name = re.sub(r"\W+", "_", left).strip("_") if "(" not in left else "my_ops"
             value = self.slice(f, i + 2, self.value_end(f, i + 2))
             group = (self.source.path, "run time", self.slice(f, max(first, 0), i - 2))
             return self.find(token, what, "a callback set at run time: make the offer at file scope", "callback", group,
-                             code.offer_at_file_scope(name, value, value.replace("map", "unmap", 1), run_time=True))
+                             code.offer_at_file_scope(name, value, value.replace("map", "unmap", 1), left))
         attach = self.argument(f, i)
         self.find(token, what, f"the exporter's callback: ask dma_buf_get_sgt_ops({attach})->{token.text}", "callback",
                   (self.source.path, "callback", what))
@@ -475,7 +491,7 @@ class Analysis:
                 return None
         type_ = self.types.of(self.source, f, start, i - 2, known) if start >= 0 else None
         if type_:
-            return type_ == (ATTACHMENT, 1 if f.text(i - 1) == "->" else 0)
+            return type_ == (ATTACHMENT, 1 if f.text(i - 1) == "->" else 0) or (None if type_[0] == ATTACHMENT else False)
         tail = self.tail(f, i - 2)
         members = self.driver.types_of_member(tail) if f.text(i - 3) in ("->", ".") else set()
         if members:
@@ -485,7 +501,7 @@ class Analysis:
 
     def is_stranger(self, f, first, last):
         """A variable that nothing declares, in a file that has to do with attachments."""
-        return f is self.source.code and first == last and f.kind(first) == "id" and \
+        return "dma_buf_attach" in self.source.text and f is self.source.code and first == last and f.kind(first) == "id" and \
             not self.source.declared().lookup(f.text(first), first) and \
             not self.driver.name(f.text(first), self.source) and not self.driver.macro(f.text(first), self.source)
 

@@ -97,6 +97,7 @@ def declarator(f, i):
         i += 1
     if f.text(i) == "(" and f.text(i + 1) == "*":
         name = next((j for j in range(i + 2, f.close(i)) if f.kind(j) == "id" and f.text(j) not in QUALIFIERS), -1)
+        depth += f.words(i, f.close(i)).count("[")
         i = f.close(i) + 1
     elif f.kind(i) == "id":
         name, i = i, i + 1
@@ -346,8 +347,11 @@ class Types:
         """A name or parenthesis, and what is behind it."""
         i = first
         if f.text(i) == "(":
-            type_ = self.of(source, f, i + 1, f.close(i) - 1, known, depth + 1)
-            i = f.close(i) + 1
+            end = f.close(i)
+            # (*pointer)(): the star of a pointer to a function means nothing
+            star = f.text(i + 1) == "*" and f.text(end + 1) == "(" and end < last
+            type_ = self.of(source, f, i + 1 + star, end - 1, known, depth + 1)
+            i = end + 1
         elif f.kind(i) == "id":
             type_, i = self.primary(source, f, i, last, known, depth)
         else:
