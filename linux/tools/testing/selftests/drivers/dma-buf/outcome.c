@@ -58,20 +58,20 @@ FIXTURE_TEARDOWN(outcome)
 }
 
 /* 0 or an errno */
-static int import(const FIXTURE_DATA(outcome) *self)
+static int import(int iommufd, int dmabuf)
 {
 	struct iommu_ioas_alloc ioas = { .size = sizeof(ioas) };
 	struct iommu_ioas_map_file map = {
 		.size = sizeof(map),
 		.flags = IOMMU_IOAS_MAP_READABLE,
-		.fd = self->dmabuf,
+		.fd = dmabuf,
 		.length = SIZE,
 	};
 
-	if (ioctl(self->iommufd, IOMMU_IOAS_ALLOC, &ioas))
+	if (ioctl(iommufd, IOMMU_IOAS_ALLOC, &ioas))
 		return errno;
 	map.ioas_id = ioas.out_ioas_id;
-	return ioctl(self->iommufd, IOMMU_IOAS_MAP_FILE, &map) ? errno : 0;
+	return ioctl(iommufd, IOMMU_IOAS_MAP_FILE, &map) ? errno : 0;
 }
 
 static int ask(int dmabuf, struct dma_buf_outcome *told)
@@ -87,7 +87,7 @@ TEST_F(outcome, nothing_to_tell)
 
 TEST_F(outcome, refused)
 {
-	EXPECT_EQ(EOPNOTSUPP, import(self));
+	EXPECT_EQ(EOPNOTSUPP, import(self->iommufd, self->dmabuf));
 	ASSERT_EQ(0, ask(self->dmabuf, &self->told));
 	EXPECT_EQ(-EOPNOTSUPP, self->told.error);
 	EXPECT_EQ(0, self->told.reserved);
@@ -97,7 +97,7 @@ TEST_F(outcome, refused)
 
 TEST_F(outcome, bad_address)
 {
-	EXPECT_EQ(EOPNOTSUPP, import(self));
+	EXPECT_EQ(EOPNOTSUPP, import(self->iommufd, self->dmabuf));
 	EXPECT_EQ(-1, ioctl(self->dmabuf, DMA_BUF_IOCTL_OUTCOME, (void *)-4096L));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(0, ask(self->dmabuf, &self->told));
@@ -106,7 +106,7 @@ TEST_F(outcome, bad_address)
 /* Who was refused may drop its privileges before it asks */
 TEST_F(outcome, without_privileges)
 {
-	EXPECT_EQ(EOPNOTSUPP, import(self));
+	EXPECT_EQ(EOPNOTSUPP, import(self->iommufd, self->dmabuf));
 	ASSERT_EQ(0, seteuid(65534));
 	EXPECT_EQ(0, ask(self->dmabuf, &self->told));
 	EXPECT_EQ(0, seteuid(0));
@@ -118,13 +118,13 @@ TEST_F(outcome, another_process)
 	int status;
 	pid_t child;
 
-	EXPECT_EQ(EOPNOTSUPP, import(self));
+	EXPECT_EQ(EOPNOTSUPP, import(self->iommufd, self->dmabuf));
 	child = fork();
 	ASSERT_GE(child, 0);
 	if (!child) {
 		if (ask(self->dmabuf, &self->told) != ENODATA)
 			_exit(1);
-		if (import(self) != EOPNOTSUPP)
+		if (import(self->iommufd, self->dmabuf) != EOPNOTSUPP)
 			_exit(2);
 		_exit(ask(self->dmabuf, &self->told) ? 3 : 0);
 	}
