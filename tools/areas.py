@@ -528,6 +528,20 @@ def area_bench():
         yield Case(said or "tools/bench", "fail" if done.returncode else "pass", "; ".join(worse))
 
 
+# Both are modules of the debug kernel, so that modpost has checked what they may use.
+KVM = ("kvm", "kvm-amd")
+# A page table of its own for each kind of MMU: TDP MMU, shadow pages for TDP, shadow paging.
+KVM_BOOTS = (("tdp", ""), ("tdp-shadow", f"kvm.tdp_mmu=0 {REPEATED}"), ("shadow", f"kvm-amd.npt=0 {REPEATED}"))
+
+
+def area_kvm():
+    """KVM as importer, in a CPU that can run virtual machines, on each of KVM's MMUs."""
+    for name, more in KVM_BOOTS:
+        for case in in_vm(f"kvm-{name}", "kvm", "--machine", "cpu=EPYC", modules=KVM,
+                          append=f"kunit.enable=0 {more}"):
+            yield Case(f"{name}: {case.name}", case.result, case.reason, case.seconds)
+
+
 # Contiguous memory, and memory that the kernel does not have, for a pool.
 HEAP_CMA = "cma=48M@256M dma_heap.mem_accounting=1"
 HEAP_POOL = ("memmap=48M$384M device_heap_test.pool_base=0x18000000 "
@@ -546,9 +560,13 @@ def area_heap():
     yield from kselftest("heap-others", "device-heap:sysfs,dmabuf-heap", HEAP_CMA, ["vgem"])
 
 
+# As in tools/run
+KVM_IN_RUN = "kvm:+1+range,kvm:+3+ranges,kvm:+with+iommufd,kvm:+revoke+while,kvm:+reset"
+
+
 def area_proof():
     """What `make run` shows, on its kernel."""
-    yield from in_vm("proof", "proof", kernel="kernel")
+    yield from in_vm("proof", "proof,kvm", "--machine", "cpu=EPYC", append=f"kvm.only={KVM_IN_RUN}", kernel="kernel")
 
 
 def area_proof_debug():
@@ -590,7 +608,8 @@ def area_faults():
     """Each allocation on the way fails once, for every step in the life of a buffer."""
     faults = 0
     for name, program, machine, more in FAULTS:
-        for case in in_vm(name, program, "--machine", machine, mem="1G", append=f"kunit.enable=0 {more}"):
+        for case in in_vm(name, program, "--machine", machine, mem="1G", modules=KVM,
+                          append=f"kunit.enable=0 {more}"):
             yield Case(f"{name}: {case.name}", case.result, case.reason, case.seconds)
         rows = json.loads((where("RESULTS") / f"{PREFIX}{name}.json").read_text())["rows"]
         faults += sum(int(found[1]) for row in rows
@@ -609,7 +628,7 @@ def race(name, rounds, **how):
 
 def area_race():
     """Everything against everything, on two CPUs, under KASAN and lockdep."""
-    yield from race("race", 30000)
+    yield from race("race", 30000, modules=KVM)
 
 
 def area_kcsan():
@@ -666,6 +685,7 @@ AREAS = {
     "iommufd": Area(area_iommufd, ("image",)),
     "proof-debug": Area(area_proof_debug, ("image",)),
     "pairs": Area(area_pairs, ("image",)),
+    "kvm": Area(area_kvm, ("image",)),
     "heap": Area(area_heap, ("image",)),
     "faults": Area(area_faults, ("image",)),
     "queries": Area(area_queries, ("image",)),

@@ -17,7 +17,7 @@ struct row {
 
 /* Once, before the rows: false without memory. */
 bool rows_machine(void);
-/* PROGRAM.only=text: the first row, and those with this text in the name, + is a space. */
+/* PROGRAM.only=a,b: the first row, and those with one of these in the name, + is a space. */
 void rows_run(const char *program, const struct row *rows, size_t count);
 
 /* The first row: finds the devices and binds them. */

@@ -202,17 +202,18 @@ int vcpu_run(struct vcpu *cpu)
 	return ret ? ret : (int)cpu->run->exit_reason;
 }
 
-static void enter(struct vcpu *cpu, enum code what, struct kvm_regs regs)
+static int enter(struct vcpu *cpu, enum code what, struct kvm_regs regs)
 {
 	regs.rip = CODE + sizeof(code[0]) * what;
 	regs.rflags = 2;
-	need("registers", ctl(cpu->fd, KVM_SET_REGS, &regs));
+	return ctl(cpu->fd, KVM_SET_REGS, &regs);
 }
 
 static int start(struct vcpu *cpu, enum code what, struct kvm_regs regs)
 {
-	enter(cpu, what, regs);
-	return vcpu_run(cpu);
+	int ret = enter(cpu, what, regs);
+
+	return ret ? ret : vcpu_run(cpu);
 }
 
 static void check_len(size_t len)
@@ -289,9 +290,9 @@ void counter_start(struct counter *c, struct vcpu *cpu, uint64_t gpa)
 
 	c->cpu = cpu;
 	sigaction(SIGUSR1, &handled, NULL);
-	enter(cpu, COUNT, (struct kvm_regs) {
+	need("registers", enter(cpu, COUNT, (struct kvm_regs) {
 		.rax = 1, .rbx = gpa, .rcx = COUNTER(cpu),
-	});
+	}));
 	counter_go_on(c);
 }
 
