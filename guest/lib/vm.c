@@ -19,12 +19,14 @@
 #define BUFFER_SIZE 0xf000UL
 #define COUNTER(cpu) (BUFFER(cpu) + BUFFER_SIZE)
 
-enum code { COPY, WRITE4, READ4, INSB, COUNT };
+enum code { COPY, WRITE4, READ4, TOUCH, INSB, COUNT };
 
 static const uint8_t code[][8] = {
 	[COPY] = { 0xf3, 0xa4, 0xf4 },			/* rep movsb; hlt */
 	[WRITE4] = { 0x89, 0x03, 0xf4 },		/* mov %eax, (%ebx); hlt */
 	[READ4] = { 0x8b, 0x03, 0xf4 },			/* mov (%ebx), %eax; hlt */
+	/* again: mov %eax, (%ebx); add %edx, %ebx; dec %ecx; jnz again; hlt */
+	[TOUCH] = { 0x89, 0x03, 0x01, 0xd3, 0x49, 0x75, 0xf9, 0xf4 },
 	[INSB] = { 0x6c, 0xf4 },			/* insb (%dx), (%edi); hlt */
 	/* again: mov %eax, (%ebx); mov %eax, (%ecx); inc %eax; jmp again */
 	[COUNT] = { 0x89, 0x03, 0x89, 0x01, 0x40, 0xeb, 0xf9 },
@@ -256,6 +258,13 @@ int vcpu_read4(struct vcpu *cpu, uint64_t gpa, uint32_t *value)
 	need("registers", ctl(cpu->fd, KVM_GET_REGS, &regs));
 	*value = regs.rax;
 	return ret;
+}
+
+int vcpu_touch(struct vcpu *cpu, uint64_t gpa, uint32_t count, uint32_t stride)
+{
+	return start(cpu, TOUCH, (struct kvm_regs) {
+		.rbx = gpa, .rcx = count, .rdx = stride,
+	});
 }
 
 int vcpu_insb(struct vcpu *cpu, uint64_t gpa)

@@ -66,6 +66,8 @@ int vcpu_write(struct vcpu *cpu, uint64_t gpa, const void *bytes, size_t len);
 int vcpu_read(struct vcpu *cpu, uint64_t gpa, void *bytes, size_t len);
 int vcpu_write4(struct vcpu *cpu, uint64_t gpa, uint32_t value);
 int vcpu_read4(struct vcpu *cpu, uint64_t gpa, uint32_t *value);
+/* Writes to @count places, @stride bytes apart. */
+int vcpu_touch(struct vcpu *cpu, uint64_t gpa, uint32_t count, uint32_t stride);
 /* A byte from a port: the first exit is KVM_EXIT_IO. */
 int vcpu_insb(struct vcpu *cpu, uint64_t gpa);
 
