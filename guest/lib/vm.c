@@ -288,7 +288,6 @@ static void *count(void *arg)
 
 void counter_go_on(struct counter *c)
 {
-	c->cpu->run->immediate_exit = 0;
 	need("thread", -pthread_create(&c->thread, NULL, count, c));
 }
 
@@ -313,9 +312,13 @@ int counter_wait(struct counter *c)
 
 int counter_stop(struct counter *c)
 {
+	int ret;
+
 	c->cpu->run->immediate_exit = 1;
 	pthread_kill(c->thread, SIGUSR1);
-	return counter_wait(c);
+	ret = counter_wait(c);
+	c->cpu->run->immediate_exit = 0;
+	return ret;
 }
 
 uint32_t counter_value(const struct counter *c)
