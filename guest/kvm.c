@@ -1001,6 +1001,40 @@ static void row_race_slots(const struct row *row)
 	    tally.written, tally.faults, tally.refused, toggler.revokes);
 }
 
+/* ---- the kernel's own tests ---- */
+
+#define KSFT_SKIP 4
+
+/* They load their guest's code from the path that they are started by. */
+static void run_selftest(char *path)
+{
+	bool ours = strstr(path, "dmabuf");
+	char *argv[] = { path, ours ? "-d" : NULL, machine->exporter[BEHIND_ROOT_PORT], NULL };
+
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	execv(path, argv);
+	_exit(127);
+}
+
+static void row_selftest(const struct row *row)
+{
+	char path[100];
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/bin/%s", row->name + strlen("kvm: "));
+	pid = fork();
+	need("fork", pid);
+	if (!pid)
+		run_selftest(path);
+	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		fail("%s died, status %#x", path, status);
+	if (WEXITSTATUS(status) == KSFT_SKIP)
+		skip("it wants what is not there, see the console");
+	if (WEXITSTATUS(status))
+		fail("%s: exit %d, see the console", path, WEXITSTATUS(status));
+}
+
 /* ---- the table ---- */
 
 #define BOTH(name, proves, fn) \
@@ -1050,6 +1084,10 @@ static const struct row rows[] = {
 
 	{ "kvm: race, revoke", "against a vCPU that writes", row_race_revoke, &three },
 	{ "kvm: race, slots and VMs", "against revokes", row_race_slots, &three },
+
+	{ "kvm: dmabuf_memslot_test", "the selftest of the series", row_selftest, NULL },
+	{ "kvm: guest_memfd_test", "KVM's own", row_selftest, NULL },
+	{ "kvm: pre_fault_memory_test", "KVM's own", row_selftest, NULL },
 };
 
 int main(void)

@@ -361,10 +361,14 @@ SELFTESTS = ["iommu/iommufd", "iommu/iommufd_fail_nth",
              "dmabuf-heaps/dmabuf-heap", "dmabuf-heaps/device-heap"]
 
 
+def uapi_text():
+    """Options of gcc for the UAPI headers of the tree, see guest/Makefile; for a shell."""
+    return output(["make", "-s", "-C", TOP / "guest", f"OUT={where('OUT')}/guest",
+                   f"LINUX={where('TREE')}", "uapi"], TOP).strip()
+
+
 def uapi():
-    """Options of gcc for the UAPI headers of the tree, see guest/Makefile."""
-    return shlex.split(output(["make", "-s", "-C", TOP / "guest", f"OUT={where('OUT')}/guest",
-                               f"LINUX={where('TREE')}", "uapi"], TOP))
+    return shlex.split(uapi_text())
 
 
 def build_selftests(names):
@@ -528,6 +532,20 @@ def area_bench():
         yield Case(said or "tools/bench", "fail" if done.returncode else "pass", "; ".join(worse))
 
 
+# Of KVM; guest/kvm.c runs them.
+KVM_SELFTESTS = ("dmabuf_memslot_test", "guest_memfd_test", "pre_fault_memory_test")
+
+
+def build_kvm_selftests():
+    tree, to = where("TREE"), where("OUT") / "guest/kvm-selftests"
+    to.mkdir(exist_ok=True)
+    headers = f"{uapi_text()} -isystem {shlex.quote(str(tree))}/arch/x86/include/uapi"
+    programs = [to / name for name in KVM_SELFTESTS]
+    output(["make", "-s", "-C", tree / "tools/testing/selftests/kvm", f"OUTPUT={to}", f"KHDR_INCLUDES={headers}",
+            "LDFLAGS=-static -pthread", f"top_srcdir={tree}", *programs], TOP)
+    return programs
+
+
 # Both are modules of the debug kernel, so that modpost has checked what they may use.
 KVM = ("kvm", "kvm-amd")
 # A page table of its own for each kind of MMU: TDP MMU, shadow pages for TDP, shadow paging.
@@ -657,7 +675,7 @@ def image():
     out = where("OUT")
     modules = ours.built_modules(out / "kernel-debug")
     step('IMAGE=test.cpio build_guest "$@"', *map(str, build_selftests(SELFTESTS) + [
-        build_lsdmabuf(), *build_reproducer(), *modules]))
+        build_lsdmabuf(), *build_kvm_selftests(), *build_reproducer(), *modules]))
 
 
 # What areas need: how it is made, what it needs itself, and the file that says that all
