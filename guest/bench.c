@@ -9,6 +9,7 @@
 #include "lib/channel.h"
 #include "lib/ram.h"
 #include "lib/vfio.h"
+#include "lib/vm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -359,6 +360,83 @@ static void p2p_row(struct place *place, uint64_t n)
 	close(run.fd);
 }
 
+/* ---- KVM ---- */
+
+#define LARGE 0x200000UL
+/* Aligned as the BAR is in the host, or not: there are no large pages then. */
+#define SLOT_GPA(page) (0x40000000UL + ((page) == PAGE ? PAGE : 0))
+
+/* Its BAR is there by its mapping, or by a DMA-buf: 0 or -errno. */
+static int kvm_slot(struct vm *vm, struct place *place, bool mapping, uint64_t gpa)
+{
+	struct kvm_userspace_memory_region2 slot = {
+		.slot = 1,
+		.guest_phys_addr = gpa,
+		.memory_size = place->exporter.bar_len,
+		.userspace_addr = (uintptr_t)place->exporter.bar,
+	};
+	struct range whole = { 0, place->exporter.bar_len };
+	int fd, ret;
+
+	if (mapping)
+		return vm_set_slot(vm, &slot);
+	fd = pdev_export(&place->exporter, &whole, 1);
+	if (fd < 0)
+		return fd;
+	ret = vm_slot(vm, 1, gpa, whole.len, fd, 0);
+	close(fd);
+	return ret;
+}
+
+/* @n faults in one run of the guest; a revoke takes the pages away again. */
+static void fault_pass(struct vm *vm, struct place *place, uint64_t n, uint64_t page,
+		       struct pass *pass)
+{
+	uint64_t start = __rdtsc(), middle, end;
+	int ret = vcpu_touch(&vm->cpu, SLOT_GPA(page), n, page);
+
+	middle = __rdtsc();
+	pdev_decode(&place->exporter, false);
+	end = __rdtsc();
+	pdev_decode(&place->exporter, true);
+	if (ret != KVM_EXIT_HLT)
+		fail("the guest: %d", ret);
+	*pass = (struct pass){ middle - start, end - middle };
+}
+
+static void fault_row(struct place *place, bool mapping, uint64_t n, uint64_t page)
+{
+	struct pass passes[RUNS];
+	struct vm vm;
+	int ret;
+
+	say("row kvm fault, %s, %s pages %lu", mapping ? "mapping" : "DMA-buf",
+	    page == PAGE ? "4 KiB" : "2 MiB", n);
+	vm_open(&vm);
+	ret = kvm_slot(&vm, place, mapping, SLOT_GPA(page));
+	if (ret == -EINVAL)
+		say("skip this kernel cannot do it");
+	else if (ret)
+		fail("slot: %s", err(ret));
+	for (int i = 0; !ret && i < RUNS; i++)
+		fault_pass(&vm, place, n, page, &passes[i]);
+	if (!ret)
+		report_passes(passes);
+	vm_close(&vm);
+}
+
+static void kvm_rows(struct place *place)
+{
+	static const uint64_t n[] = { 1, 16, 256 };
+
+	for (int i = 0; i < 3; i++) {
+		fault_row(place, true, n[i], PAGE);
+		fault_row(place, false, n[i], PAGE);
+		fault_row(place, true, n[i], LARGE);
+		fault_row(place, false, n[i], LARGE);
+	}
+}
+
 static void user_rows(void)
 {
 	static const uint64_t bytes[] = { 0x1000, 0x200000, 0x40000000 };
@@ -381,6 +459,7 @@ static void user_rows(void)
 	seek_rows(&place, 65536);
 	for (int i = 0; i < 3; i++)
 		ram_row(&place, bytes[i]);
+	kvm_rows(&place);
 }
 
 int main(void)

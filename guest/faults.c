@@ -12,6 +12,7 @@
 #include "lib/ram.h"
 #include "lib/rig.h"
 #include "lib/sweep.h"
+#include "lib/vm.h"
 
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -246,6 +247,76 @@ static void unmap_only(const void *shape, int ret)
 	need("unmap", unmap(shape));
 }
 
+/* ---- KVM ---- */
+
+static struct vm vm;
+
+static void have_vm(const void *shape)
+{
+	if (!vm.fd)
+		vm_open(&vm);
+	have_bar(shape);
+}
+
+static int add_slot(const void *shape)
+{
+	return vm_slot(&vm, 1, VM_BAR, shape_size(shape), dmabuf, 0);
+}
+
+static int delete_slot(const void *unused)
+{
+	return vm_delete(&vm, 1);
+}
+
+static int touch_slot(const void *unused)
+{
+	return vcpu_write4(&vm.cpu, VM_BAR, 1);
+}
+
+static void have_slot(const void *shape)
+{
+	have_vm(shape);
+	need("slot", add_slot(shape));
+}
+
+static void have_touched_slot(const void *shape)
+{
+	have_slot(shape);
+	need("touch", touch_slot(NULL));
+}
+
+static void have_restored_slot(const void *shape)
+{
+	have_touched_slot(shape);
+	need("revoke", take_back(NULL));
+	need("restore", lend(NULL));
+}
+
+static void delete_close(const void *unused, int ret)
+{
+	if (ret >= 0)
+		need("delete", delete_slot(NULL));
+	close(dmabuf);
+}
+
+static void must_delete_close(const void *unused, int ret)
+{
+	delete_close(NULL, 0);
+}
+
+/* It must be there still if the deletion failed. */
+static void delete_again_close(const void *unused, int ret)
+{
+	delete_close(NULL, ret ? 0 : -1);
+}
+
+static void restore_delete_close(const void *unused, int ret)
+{
+	need("restore", lend(NULL));
+	need("touch", touch_slot(NULL));
+	delete_close(NULL, 0);
+}
+
 /* ---- scatterlists ---- */
 
 static const char *device;	/* whose importer it is */
@@ -376,6 +447,16 @@ static const struct sweep bar_sweeps[] = {
 	  .must_work = true },
 };
 
+static const struct sweep kvm_sweeps[] = {
+	{ "kvm slot", have_vm, add_slot, .after = delete_close },
+	{ "kvm first access", have_slot, touch_slot, .after = must_delete_close },
+	{ "kvm access after a revoke", have_restored_slot, touch_slot,
+	  .after = must_delete_close },
+	{ "kvm revoke", have_touched_slot, take_back, restore_delete_close,
+	  .must_work = true },
+	{ "kvm delete", have_touched_slot, delete_slot, .after = delete_again_close },
+};
+
 static const struct sweep sgt_sweeps[] = {
 	{ "attach", have_importer, attach_sgt, .after = close_both },
 	{ "map", have_sgt_attached, map_sgt, .after = close_both },
@@ -468,6 +549,9 @@ static void bar_rows(void)
 	for (size_t i = 0; i < RIG_ALL_SHAPES; i++)
 		for (size_t j = 0; j < ARRAY_SIZE(bar_sweeps); j++)
 			row(&bar_sweeps[j], rig_shapes[i].name, &rig_shapes[i]);
+	for (size_t i = 0; i < RIG_ALL_SHAPES; i++)
+		for (size_t j = 0; j < ARRAY_SIZE(kvm_sweeps); j++)
+			row(&kvm_sweeps[j], rig_shapes[i].name, &rig_shapes[i]);
 	of_bar = true;
 	device = machine->edu[1];
 	for (size_t i = 0; i < RIG_ALL_SHAPES; i++) {

@@ -10,11 +10,11 @@
 #include "lib/channel.h"
 #include "lib/lab.h"
 #include "lib/ram.h"
+#include "lib/rows.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,44 +24,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct row {
-	const char *name, *proves;
-	void (*fn)(const struct row *row);
-	const struct shape *shape;
-};
-
-/* ---- how a row ends ---- */
-
-static int verdict_fd = -1;
-
-void fail(const char *fmt, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	if (write(verdict_fd, text, strlen(text)) < 0)
-		perror("proof: verdict");
-	_exit(1);
-}
-
 static void expect_error(const char *what, const struct shape *shape, int ret,
 			 int expected)
 {
 	if (ret != -expected)
 		fail("%s, %s: expected %s, got %s", what, shape->name,
 		     err(expected), err(ret < 0 ? ret : 0));
-}
-
-static void expect_bufinfo(const char *when, int buffers, int attached)
-{
-	struct bufinfo seen = bufinfo_read();
-
-	if (seen.buffers != buffers || seen.attached != attached)
-		fail("%s: expected %d buffers with %d attached, bufinfo has %d with %d",
-		     when, buffers, attached, seen.buffers, seen.attached);
 }
 
 /* ---- shapes: offsets in a BAR of 4 MiB ---- */
@@ -108,11 +76,6 @@ static void make_sixty_four(void)
 }
 
 /* ---- steps that rows share ---- */
-
-static struct range all_of(const struct shape *shape)
-{
-	return (struct range) { 0, shape_size(shape) };
-}
 
 static int export(struct lab *lab, const struct shape *shape)
 {
@@ -661,52 +624,14 @@ static void row_bad_export(const struct row *row)
 		refuse_export(&lab, bad[i].what, bad[i].ranges, 2);
 }
 
-/* ---- the machine and the table ---- */
-
-static void find_devices(void)
-{
-	char bdf[8][16];
-
-	if (pci_find(ID_IVSHMEM, bdf, 8) != EXPORTERS)
-		fail("expected %d ivshmem devices", EXPORTERS);
-	memcpy(machine->exporter, bdf, sizeof(machine->exporter));
-	if (pci_find(ID_EDU, bdf, 8) != EDUS)
-		fail("expected %d edu devices", EDUS);
-	memcpy(machine->edu, bdf, sizeof(machine->edu));
-}
-
-static void bind(const char *bdf)
-{
-	int ret = pci_bind_vfio(bdf);
-
-	if (ret)
-		fail("bind %s to vfio-pci: %s", bdf, err(ret));
-}
-
-static void row_devices(const struct row *row)
-{
-	struct view v = view_of(&ends, all_of(&ends), 0);
-	struct lab lab;
-
-	find_devices();
-	for (int i = 0; i < EXPORTERS; i++)
-		bind(machine->exporter[i]);
-	for (int i = 0; i < EDUS; i++)
-		bind(machine->edu[i]);
-	for (int i = 0; i < EXPORTERS; i++) {
-		lab_open(&lab, i);
-		expect_bytes(&lab, &v, "after the CPU wrote");
-		pdev_close(&lab.exporter);
-		pdev_close(&lab.edu[0]);
-	}
-}
+/* ---- the table ---- */
 
 #define BOTH(name, proves, fn) \
 	{ name ", 1 range", proves, fn, &one }, \
 	{ name ", 3 ranges", proves, fn, &three }
 
 static const struct row rows[] = {
-	{ "devices", "two ivshmem and two edu on vfio-pci", row_devices, NULL },
+	ROW_DEVICES,
 
 	{ "1 range", "64 KiB, both ways", row_data, &one },
 	{ "3 ranges", "out of order, with gaps", row_data, &three },
@@ -739,101 +664,11 @@ static const struct row rows[] = {
 	{ "bad exports", "refused: EINVAL, nothing is exported", row_bad_export, NULL },
 };
 
-static void row_child(const struct row *row)
-{
-	row->fn(row);
-	_exit(0);
-}
-
-/* Reads what the child wrote to @fd until all its writers are gone. */
-static void read_verdict(int fd, char *text, size_t size)
-{
-	size_t len = 0;
-	ssize_t n;
-
-	while (len < size - 1 && (n = read(fd, text + len, size - 1 - len)) > 0)
-		len += n;
-	text[len] = '\0';
-}
-
-static void judge(const char *reason, int status)
-{
-	if (reason[0])
-		say("fail %s", reason);
-	else if (WIFSIGNALED(status))
-		say("fail killed by SIG%s", sigabbrev_np(WTERMSIG(status)));
-	else if (WEXITSTATUS(status))
-		say("fail exit status %d", WEXITSTATUS(status));
-	else
-		say("pass");
-}
-
-/* Runs @fn in a process of its own; gives its wait status and the reason. */
-static int in_child(void (*fn)(const struct row *), const struct row *row,
-		    char *reason, size_t size)
-{
-	int pipefd[2], status = -1;
-	pid_t pid;
-
-	if (pipe2(pipefd, O_CLOEXEC))
-		exit(1);
-	pid = fork();
-	if (pid < 0)
-		exit(1);
-	if (!pid) {
-		verdict_fd = pipefd[1];
-		fn(row);
-	}
-	close(pipefd[1]);
-	read_verdict(pipefd[0], reason, size);
-	close(pipefd[0]);
-	waitpid(pid, &status, 0);
-	return status;
-}
-
-/* No buffer may outlive its row, however the row ended. */
-static void leftover_child(const struct row *row)
-{
-	expect_bufinfo("after the row", 0, 0);
-	_exit(0);
-}
-
-static void run_row(const struct row *row)
-{
-	char reason[600], leftover[600];
-	int status;
-
-	say("row %s", row->name);
-	say("note %s", row->proves);
-	status = in_child(row_child, row, reason, sizeof(reason));
-	in_child(leftover_child, row, leftover, sizeof(leftover));
-	judge(reason[0] || status ? reason : leftover, status);
-}
-
-/* proof.only=text: only the rows with this text in the name, + is a space. */
-static bool wanted(const struct row *row)
-{
-	char only[128];
-
-	if (!cmdline_get("proof.only", only, sizeof(only)))
-		return true;
-	for (char *p = only; (p = strchr(p, '+')); )
-		*p = ' ';
-	return row->fn == row_devices || strstr(row->name, only);
-}
-
 int main(void)
 {
 	make_sixty_four();
-	lab_init();
-	machine = mmap(NULL, sizeof(*machine), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (machine == MAP_FAILED)
+	if (!rows_machine())
 		return 1;
-	machine->last_fault_ms = -10000;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (wanted(&rows[i]))
-			run_row(&rows[i]);
-	}
+	rows_run("proof", rows, sizeof(rows) / sizeof(rows[0]));
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "lib/channel.h"
 #include "lib/ram.h"
 #include "lib/rig.h"
+#include "lib/vm.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -252,6 +253,93 @@ static int detach_domain(void)
 	return 0;
 }
 
+/* ---- KVM ---- */
+
+#define VMS 2
+#define SLOTS 3
+
+/* A VM is replaced when nobody uses it; its vCPU is used by one thread at a time. */
+static struct guest {
+	pthread_rwlock_t lock;
+	pthread_mutex_t cpu_lock;
+	struct vm vm;
+} guests[VMS] = {
+	{ PTHREAD_RWLOCK_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, {} },
+	{ PTHREAD_RWLOCK_INITIALIZER, PTHREAD_MUTEX_INITIALIZER, {} },
+};
+
+static uint64_t slot_gpa(int slot)
+{
+	return VM_BAR + slot * 2 * RIG_SIZE;
+}
+
+static int with_guest(int (*fn)(struct guest *guest))
+{
+	struct guest *guest = &guests[below(VMS)];
+	int ret;
+
+	if (pthread_rwlock_tryrdlock(&guest->lock))
+		return -EBUSY;
+	ret = fn(guest);
+	pthread_rwlock_unlock(&guest->lock);
+	return ret;
+}
+
+static int set_slot(struct guest *guest)
+{
+	int slot = 1 + below(SLOTS);
+	uint64_t offset = below(32) * PAGE;
+	uint64_t len = below(2) ? RIG_SIZE - offset : (1 + below(32)) * PAGE;
+
+	return vm_slot(&guest->vm, slot, slot_gpa(slot), len, bar_slot(), offset);
+}
+
+static int drop_slot(struct guest *guest)
+{
+	return vm_delete(&guest->vm, 1 + below(SLOTS));
+}
+
+/* A slot, MMIO if there is none, or a memory fault */
+static int touch_slot(struct guest *guest)
+{
+	uint64_t gpa = slot_gpa(1 + below(SLOTS)) + below(RIG_SIZE / PAGE) * PAGE;
+	int ret;
+
+	if (pthread_mutex_trylock(&guest->cpu_lock))
+		return -EBUSY;
+	ret = vcpu_write4(&guest->vm.cpu, gpa, gpa);
+	pthread_mutex_unlock(&guest->cpu_lock);
+	return ret;
+}
+
+static int add_slot(void)
+{
+	return with_guest(set_slot);
+}
+
+static int delete_slot(void)
+{
+	return with_guest(drop_slot);
+}
+
+static int access_slot(void)
+{
+	return with_guest(touch_slot);
+}
+
+/* With all its slots */
+static int new_guest(void)
+{
+	struct guest *guest = &guests[below(VMS)];
+
+	if (pthread_rwlock_trywrlock(&guest->lock))
+		return -EBUSY;
+	vm_close(&guest->vm);
+	vm_open(&guest->vm);
+	pthread_rwlock_unlock(&guest->lock);
+	return 0;
+}
+
 /* ---- scatterlists ---- */
 
 static int import_for(int fd, const char *device, int flags)
@@ -382,6 +470,11 @@ static struct op {
 	{ "unbind of the exporter", 1, rebind_device, .errnos = { ENOENT, ENODEV, EBUSY } },
 	{ "attach of a domain", 40, attach_domain, .errnos = { EBUSY, EINVAL } },
 	{ "detach of a domain", 20, detach_domain, .errnos = {} },
+	{ "slot of a guest", 150, add_slot,
+	  .errnos = { EBADF, ENODEV, EINVAL, EBUSY } },
+	{ "delete of a slot", 80, delete_slot, .errnos = { EINVAL, EBUSY } },
+	{ "access of a guest", 400, access_slot, .errnos = { EFAULT, EBUSY } },
+	{ "end of a guest", 10, new_guest, .errnos = { EBUSY } },
 	{ "allocation", 80, alloc_ram, .errnos = { ENOENT, ENODEV } },
 	{ "close of RAM", 30, close_ram, .errnos = { EBADF } },
 	{ "import of a BAR", 200, import_bar,
@@ -458,6 +551,8 @@ static void start(void)
 	iommufd = iommufd_open();
 	for (int i = 0; i < IOASES; i++)
 		ioas[i] = ioas_new(iommufd);
+	for (int i = 0; i < VMS; i++)
+		vm_open(&guests[i].vm);
 	pdev_open(&edu, machine->edu[0], 0, iommufd);
 	pdev_attach(&edu, ioas[0]);
 	pdev_open(&dev, machine->exporter[0], 2, iommufd);

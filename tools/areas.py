@@ -379,10 +379,14 @@ SELFTESTS = ["iommu/iommufd", "iommu/iommufd_fail_nth",
              "dmabuf-heaps/dmabuf-heap", "dmabuf-heaps/device-heap", "drivers/dma-buf/outcome"]
 
 
+def uapi_text():
+    """Options of gcc for the UAPI headers of the tree, see guest/Makefile; for a shell."""
+    return output(["make", "-s", "-C", TOP / "guest", f"OUT={where('OUT')}/guest",
+                   f"LINUX={where('TREE')}", "uapi"], TOP).strip()
+
+
 def uapi():
-    """Options of gcc for the UAPI headers of the tree, see guest/Makefile."""
-    return shlex.split(output(["make", "-s", "-C", TOP / "guest", f"OUT={where('OUT')}/guest",
-                               f"LINUX={where('TREE')}", "uapi"], TOP))
+    return shlex.split(uapi_text())
 
 
 def build_selftests(names):
@@ -546,6 +550,34 @@ def area_bench():
         yield Case(said or "tools/bench", "fail" if done.returncode else "pass", "; ".join(worse))
 
 
+# Of KVM; guest/kvm.c runs them.
+KVM_SELFTESTS = ("dmabuf_memslot_test", "guest_memfd_test", "pre_fault_memory_test")
+
+
+def build_kvm_selftests():
+    tree, to = where("TREE"), where("OUT") / "guest/kvm-selftests"
+    to.mkdir(exist_ok=True)
+    headers = f"{uapi_text()} -isystem {shlex.quote(str(tree))}/arch/x86/include/uapi"
+    programs = [to / name for name in KVM_SELFTESTS]
+    output(["make", "-s", "-C", tree / "tools/testing/selftests/kvm", f"OUTPUT={to}", f"KHDR_INCLUDES={headers}",
+            "LDFLAGS=-static -pthread", f"top_srcdir={tree}", *programs], TOP)
+    return programs
+
+
+# Both are modules of the debug kernel, so that modpost has checked what they may use.
+KVM = ("kvm", "kvm-amd")
+# A page table of its own for each kind of MMU: TDP MMU, shadow pages for TDP, shadow paging.
+KVM_BOOTS = (("tdp", ""), ("tdp-shadow", f"kvm.tdp_mmu=0 {REPEATED}"), ("shadow", f"kvm-amd.npt=0 {REPEATED}"))
+
+
+def area_kvm():
+    """KVM as importer, in a CPU that can run virtual machines, on each of KVM's MMUs."""
+    for name, more in KVM_BOOTS:
+        for case in in_vm(f"kvm-{name}", "kvm", "--machine", "cpu=EPYC", modules=KVM,
+                          append=f"kunit.enable=0 {more}"):
+            yield Case(f"{name}: {case.name}", case.result, case.reason, case.seconds)
+
+
 # Contiguous memory, and memory that the kernel does not have, for a pool.
 HEAP_CMA = "cma=48M@256M dma_heap.mem_accounting=1"
 HEAP_POOL = ("memmap=48M$384M device_heap_test.pool_base=0x18000000 "
@@ -564,9 +596,13 @@ def area_heap():
     yield from kselftest("heap-others", "device-heap:sysfs,dmabuf-heap", HEAP_CMA, ["vgem"])
 
 
+# As in tools/run
+KVM_IN_RUN = "kvm:+1+range,kvm:+3+ranges,kvm:+with+iommufd,kvm:+revoke+while,kvm:+reset"
+
+
 def area_proof():
     """What `make run` shows, on its kernel."""
-    yield from in_vm("proof", "proof", kernel="kernel")
+    yield from in_vm("proof", "proof,kvm", "--machine", "cpu=EPYC", append=f"kvm.only={KVM_IN_RUN}", kernel="kernel")
 
 
 def area_proof_debug():
@@ -608,7 +644,8 @@ def area_faults():
     """Each allocation on the way fails once, for every step in the life of a buffer."""
     faults = 0
     for name, program, machine, more in FAULTS:
-        for case in in_vm(name, program, "--machine", machine, mem="1G", append=f"kunit.enable=0 {more}"):
+        for case in in_vm(name, program, "--machine", machine, mem="1G", modules=KVM,
+                          append=f"kunit.enable=0 {more}"):
             yield Case(f"{name}: {case.name}", case.result, case.reason, case.seconds)
         rows = json.loads((where("RESULTS") / f"{PREFIX}{name}.json").read_text())["rows"]
         faults += sum(int(found[1]) for row in rows
@@ -627,7 +664,7 @@ def race(name, rounds, **how):
 
 def area_race():
     """Everything against everything, on two CPUs, under KASAN and lockdep."""
-    yield from race("race", 30000)
+    yield from race("race", 30000, modules=KVM)
 
 
 def area_kcsan():
@@ -656,7 +693,7 @@ def image():
     out = where("OUT")
     modules = ours.built_modules(out / "kernel-debug")
     step('IMAGE=test.cpio build_guest "$@"', *map(str, build_selftests(SELFTESTS) + [
-        build_lsdmabuf(), *build_reproducer(), *modules]))
+        build_lsdmabuf(), *build_kvm_selftests(), *build_reproducer(), *modules]))
 
 
 # What areas need: how it is made, what it needs itself, and the file that says that all
@@ -684,6 +721,7 @@ AREAS = {
     "iommufd": Area(area_iommufd, ("image",)),
     "proof-debug": Area(area_proof_debug, ("image",)),
     "pairs": Area(area_pairs, ("image",)),
+    "kvm": Area(area_kvm, ("image",)),
     "heap": Area(area_heap, ("image",)),
     "faults": Area(area_faults, ("image",)),
     "queries": Area(area_queries, ("image",)),

@@ -92,9 +92,9 @@ SPLATS = [(name, re.compile(pattern)) for name, pattern in (
     ("user crash", r"segfault at|traps: \S+\[\d+\] "),
 )]
 
-# The fuzzer makes allocations fail, and vmalloc() reports that. The report and its trace
+# The fuzzer and the sweep make allocations fail, and vmalloc() reports that. The report and its trace
 # are excused, and nothing else.
-INJECTED = re.compile(r"\b(fuzz|reproducer): vmalloc error: ")
+INJECTED = re.compile(r"\b(fuzz|reproducer|faults): vmalloc error: ")
 LINES_TO_TRACE = 5
 
 # A fault as VT-d reports it: kind, device, address of the page.

@@ -283,7 +283,7 @@ static void write_window(struct lab *lab, const struct view *v,
 		while (i + run < w->len &&
 		       view_off(v, w->iova + i + run) == off + run)
 			run++;
-		if (from_host)
+		if (from_host || !lab->exporter.bar)
 			poke(lab, off, bytes + i, run);
 		else
 			memcpy(lab->exporter.bar + off, bytes + i, run);
@@ -320,6 +320,29 @@ void expect_both_ways(struct lab *lab, struct pdev *edu, const struct view *v)
 {
 	expect_writes(lab, edu, v);
 	expect_reads(lab, edu, v);
+}
+
+void expect_moved(struct lab *lab, const struct mover *mover, const struct view *v)
+{
+	struct windows ws = windows_of(v);
+
+	new_bytes(lab, lab->ram, ws.bytes);
+	for (int i = 0; i < ws.count; i++) {
+		mover->write(mover->who, ws.w[i].iova, lab->ram + ws.w[i].slot,
+			     ws.w[i].len);
+		shadow_window(v, &ws.w[i], lab->ram + ws.w[i].slot);
+	}
+	expect_bytes(lab, v, "after it wrote");
+
+	for (int i = 0; i < ws.count; i++)
+		write_window(lab, v, &ws.w[i], i & 1);
+	memset(lab->ram, 0, PAGE);
+	for (int i = 0; i < ws.count; i++) {
+		mover->read(mover->who, ws.w[i].iova, lab->ram + ws.w[i].slot,
+			    ws.w[i].len);
+		compare_window(lab, v, &ws.w[i]);
+	}
+	expect_bytes(lab, v, "after it read");
 }
 
 /* ---- faults ---- */

@@ -84,6 +84,18 @@ void expect_file(uint64_t file, const uint8_t *bytes, size_t len,
 /* @edu writes and reads at the edges of every range. */
 void expect_both_ways(struct lab *lab, struct pdev *edu,
 		      const struct view *view);
+/*
+ * Somebody who copies bytes to and from addresses at once, such as a virtual CPU. The
+ * BAR need not be mapped.
+ */
+struct mover {
+	void (*write)(void *who, uint64_t at, const void *bytes, size_t len);
+	void (*read)(void *who, uint64_t at, void *bytes, size_t len);
+	void *who;
+};
+
+/* @mover writes and reads at the edges of every range. */
+void expect_moved(struct lab *lab, const struct mover *mover, const struct view *view);
 /* @edu reads, but what it writes faults. */
 void expect_read_only(struct lab *lab, struct pdev *edu,
 		      const struct view *view);

@@ -219,7 +219,8 @@ int pdev_reset(struct pdev *dev)
 }
 
 /* Exports ranges of the BAR as one DMA-buf: its fd or -errno. */
-int pdev_export(struct pdev *dev, const struct range *ranges, int count)
+int pdev_export_flags(struct pdev *dev, const struct range *ranges, int count,
+		      uint32_t open_flags)
 {
 	size_t len = sizeof(struct vfio_device_feature) +
 		     sizeof(struct vfio_device_feature_dma_buf) +
@@ -234,7 +235,7 @@ int pdev_export(struct pdev *dev, const struct range *ranges, int count)
 	feature->flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF;
 	arg = (void *)feature->data;
 	arg->region_index = dev->bar_index;
-	arg->open_flags = O_RDWR | O_CLOEXEC;
+	arg->open_flags = open_flags;
 	arg->nr_ranges = count;
 	for (int i = 0; i < count; i++) {
 		arg->dma_ranges[i].offset = ranges[i].offset;
@@ -243,6 +244,11 @@ int pdev_export(struct pdev *dev, const struct range *ranges, int count)
 	ret = ctl(dev->fd, VFIO_DEVICE_FEATURE, feature);
 	free(feature);
 	return ret;
+}
+
+int pdev_export(struct pdev *dev, const struct range *ranges, int count)
+{
+	return pdev_export_flags(dev, ranges, count, O_RDWR | O_CLOEXEC);
 }
 
 /* ---- iommufd ---- */

@@ -54,6 +54,8 @@ void pdev_unmap_bar(struct pdev *dev);
 void pdev_decode(struct pdev *dev, bool on);
 int pdev_reset(struct pdev *dev);
 int pdev_export(struct pdev *dev, const struct range *ranges, int count);
+int pdev_export_flags(struct pdev *dev, const struct range *ranges, int count,
+		      uint32_t open_flags);
 
 int iommufd_open(void);
 uint32_t ioas_new(int iommufd);

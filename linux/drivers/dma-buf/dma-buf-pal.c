@@ -38,9 +38,9 @@
 #define PAL_SEEK_SHIFT	6
 
 #if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
-#define PAL_IMPORTERS	"iommufd,dmabuf_kunit"
+#define PAL_IMPORTERS	"iommufd,kvm,dmabuf_kunit"
 #else
-#define PAL_IMPORTERS	"iommufd"
+#define PAL_IMPORTERS	"iommufd,kvm"
 #endif
 
 static int dma_buf_pal_match(struct dma_buf_match_args *args,
