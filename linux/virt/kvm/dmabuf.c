@@ -260,7 +260,7 @@ static int kvm_dmabuf_attach(struct kvm_dmabuf *dmabuf, struct dma_buf *buffer)
 		dma_buf_detach(buffer, attach);
 		return PTR_ERR(list);
 	}
-	dmabuf->mmio = list->memory == DMA_BUF_PHYS_MMIO;
+	dmabuf->mmio = !attach->map_type.pal_data.is_ram;
 	return 0;
 }
 
