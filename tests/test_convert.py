@@ -3,14 +3,19 @@
 """Tests of tools/convert: what it does with files, and the common shapes; the others
 are in test_convert_shapes.py."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 CONVERT = Path(__file__).resolve().parent.parent / "tools/convert"
+sys.path.insert(0, str(CONVERT.parent))
+import ours     # noqa: E402
 
 EXPORTER = """\
 #include <linux/dma-buf.h>
@@ -56,8 +61,14 @@ class Convert(unittest.TestCase):
         return path
 
     def run_it(self, *args, **env):
-        return subprocess.run([sys.executable, CONVERT, *(args or (self.top,))], text=True,
-                              capture_output=True, env=os.environ | env)
+        if env:
+            return subprocess.run([sys.executable, CONVERT, *(args or (self.top,))], text=True,
+                                  capture_output=True, env=os.environ | env)
+        # In this process: there are some hundred runs
+        out, err, argv = io.StringIO(), io.StringIO(), ["convert", *map(str, args or (self.top,))]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), mock.patch.object(sys, "argv", argv):
+            code = ours.load("convert").main()
+        return subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
 
     def good(self, text):
         """Converts it, checks that nothing is left, and returns the new text."""
