@@ -363,8 +363,8 @@ static void p2p_row(struct place *place, uint64_t n)
 /* ---- KVM ---- */
 
 #define LARGE 0x200000UL
-/* Aligned as the BAR is in the host, or not: there are no large pages then. */
-#define SLOT_GPA(page) (0x40000000UL + ((page) == PAGE ? PAGE : 0))
+/* The BAR is aligned to a GiB in the host. Shifted by a page, no larger one fits. */
+#define SLOT_GPA(page) (0x40000000UL + (page))
 
 /* Its BAR is there by its mapping, or by a DMA-buf: 0 or -errno. */
 static int kvm_slot(struct vm *vm, struct place *place, bool mapping, uint64_t gpa)
