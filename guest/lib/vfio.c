@@ -72,11 +72,27 @@ int pci_find(uint32_t id, char bdf[][16], int max)
  * Enables the device first, so that vfio does not have to each time that it is
  * opened: asking ACPI for the interrupt's route costs seconds under KASAN.
  */
+static bool pci_bound(const char *bdf, const char *driver)
+{
+	char path[128], link[256];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), SYS_PCI "/devices/%s/driver", bdf);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return false;
+	link[len] = '\0';
+	return !strcmp(strrchr(link, '/') + 1, driver);
+}
+
+/* An earlier program of the same boot may have bound it */
 int pci_bind(const char *bdf, const char *driver)
 {
 	char path[128];
 	int ret;
 
+	if (pci_bound(bdf, driver))
+		return 0;
 	snprintf(path, sizeof(path), SYS_PCI "/devices/%s/enable", bdf);
 	ret = write_file(path, "1");
 	if (ret)
