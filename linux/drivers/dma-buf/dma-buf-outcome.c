@@ -3,15 +3,17 @@
  * What came of the last import of a buffer, for the process that tried it.
  *
  * An errno cannot tell one refusal from another, and the caller of a V4L2 or
- * iommufd ioctl sees nothing else. Each buffer keeps the last word on why it
- * was not imported, or not in the way that would have been best. Whoever made
- * the attempt can read it, without privileges and without tracing, and nobody
- * else can.
+ * iommufd ioctl sees nothing else. Each buffer keeps the last reason why it was
+ * not imported, or not in the best way. Whoever made the attempt can read it,
+ * without privileges and without tracing, and nobody else can.
  */
+#include <linux/cleanup.h>
 #include <linux/dma-buf.h>
+#include <linux/minmax.h>
 #include <linux/pid.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 #include <uapi/linux/dma-buf.h>
@@ -23,7 +25,7 @@ struct dma_buf_outcome_record {
 	struct dma_buf_outcome outcome;
 };
 
-/* Protects &dma_buf.outcome of all buffers; nothing here is ever hot */
+/* Protects &dma_buf.outcome of all buffers */
 static DEFINE_SPINLOCK(dma_buf_outcome_lock);
 
 static void
@@ -35,12 +37,13 @@ dma_buf_outcome_free_record(struct dma_buf_outcome_record *record)
 	kfree(record);
 }
 
-static struct dma_buf_outcome_record *
-dma_buf_outcome_exchange(struct dma_buf *dmabuf,
-			 struct dma_buf_outcome_record *record)
+/* Keep @record, or nothing, instead of what is there */
+static void dma_buf_outcome_replace(struct dma_buf *dmabuf,
+				    struct dma_buf_outcome_record *record)
 {
-	guard(spinlock_irqsave)(&dma_buf_outcome_lock);
-	return xchg(&dmabuf->outcome, record);
+	scoped_guard(spinlock_irqsave, &dma_buf_outcome_lock)
+		swap(dmabuf->outcome, record);
+	dma_buf_outcome_free_record(record);
 }
 
 /* For the release of the buffer */
@@ -55,8 +58,7 @@ void dma_buf_outcome_clear(struct dma_buf *dmabuf)
 	struct dma_buf_outcome told;
 
 	if (dma_buf_outcome_get(dmabuf, &told))
-		dma_buf_outcome_free_record(dma_buf_outcome_exchange(dmabuf,
-								     NULL));
+		dma_buf_outcome_replace(dmabuf, NULL);
 }
 
 /*
@@ -76,7 +78,7 @@ void dma_buf_outcome_set(struct dma_buf *dmabuf, const char *type,
 	record->outcome.error = err;
 	strscpy(record->outcome.type, type);
 	strscpy(record->outcome.why, why);
-	dma_buf_outcome_free_record(dma_buf_outcome_exchange(dmabuf, record));
+	dma_buf_outcome_replace(dmabuf, record);
 }
 
 /* As dma_buf_outcome_set(), unless the same failure has been given a word */
