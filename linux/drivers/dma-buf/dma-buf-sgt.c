@@ -180,72 +180,6 @@ const struct dma_buf_mapping_type dma_buf_mapping_sgt_type = {
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_sgt_type, "DMA_BUF");
 
 /**
- * dma_buf_is_sgt - does an attachment use the SGT type?
- * @attach:	[in]	attachment
- *
- * Context: Any.
- *
- * Return: True if the match is of the SGT type.
- */
-bool dma_buf_is_sgt(const struct dma_buf_attachment *attach)
-{
-	return attach->map_type.type == &dma_buf_mapping_sgt_type;
-}
-EXPORT_SYMBOL_NS_GPL(dma_buf_is_sgt, "DMA_BUF");
-
-/**
- * dma_buf_sgt_dma_device - the device that an SGT attachment maps for
- * @attach:	[in]	attachment
- *
- * Context: Any.
- *
- * Return: The importer's DMA device, NULL if the attachment is of another type.
- */
-struct device *dma_buf_sgt_dma_device(const struct dma_buf_attachment *attach)
-{
-	if (!dma_buf_is_sgt(attach))
-		return NULL;
-	return attach->map_type.sgt_data.importing_dma_device;
-}
-EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_dma_device, "DMA_BUF");
-
-/**
- * dma_buf_sgt_p2p_allowed - may the exporter map its MMIO for this attachment?
- * @attach:	[in]	attachment
- *
- * Context: Any.
- *
- * Return: True if the match was made with an offer of
- * DMA_BUF_EMAPPING_SGT_P2P(), that is, the importer accepts P2P and its device
- * reaches the exporter's. False for any other match, and any other type.
- */
-bool dma_buf_sgt_p2p_allowed(const struct dma_buf_attachment *attach)
-{
-	return dma_buf_is_sgt(attach) &&
-	       attach->map_type.sgt_data.exporter_requires_p2p ==
-		       DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE;
-}
-EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_p2p_allowed, "DMA_BUF");
-
-/**
- * dma_buf_get_sgt_ops - the exporter's SGT ops of an attachment
- * @attach:	[in]	attachment
- *
- * Context: Any.
- *
- * Return: The ops, NULL if the attachment is of another type.
- */
-const struct dma_buf_mapping_sgt_exp_ops *
-dma_buf_get_sgt_ops(const struct dma_buf_attachment *attach)
-{
-	if (!dma_buf_is_sgt(attach))
-		return NULL;
-	return container_of(attach->map_type.exp_ops,
-			    const struct dma_buf_mapping_sgt_exp_ops, ops);
-}
-EXPORT_SYMBOL_NS_GPL(dma_buf_get_sgt_ops, "DMA_BUF");
-
-/**
  * dma_buf_sgt_dynamic_attach - attach a device that follows a moving buffer
  * @dmabuf:		[in]	buffer to attach to
  * @dev:		[in]	device whose DMA API maps the buffer
@@ -396,18 +330,15 @@ static void dma_buf_sgt_unpin(struct dma_buf_attachment *attach)
 		attach->dmabuf->ops->unpin(attach);
 }
 
-/* Static importers do not wait for fences themselves */
-static int dma_buf_sgt_wait(struct dma_buf_attachment *attach)
+/* Static importers do not wait for fences themselves; negative on failure */
+static long dma_buf_sgt_wait(struct dma_buf_attachment *attach)
 {
-	long ret;
-
 	if (!dma_buf_sgt_is_static(attach))
 		return 0;
 
-	ret = dma_resv_wait_timeout(attach->dmabuf->resv,
-				    DMA_RESV_USAGE_KERNEL, true,
-				    MAX_SCHEDULE_TIMEOUT);
-	return ret < 0 ? ret : 0;
+	return dma_resv_wait_timeout(attach->dmabuf->resv,
+				     DMA_RESV_USAGE_KERNEL, true,
+				     MAX_SCHEDULE_TIMEOUT);
 }
 
 static void dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
@@ -420,43 +351,32 @@ static void dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
 				  dma_buf_sgt_route_name(attach), 0);
 }
 
-/* Map, wait, and hide what the importer must not see */
-static struct sg_table *
-dma_buf_sgt_map(struct dma_buf_attachment *attach,
-		const struct dma_buf_mapping_sgt_exp_ops *ops,
-		enum dma_data_direction dir)
-{
-	struct sg_table *original, *sgt;
-	int ret;
-
-	original = ops->map_dma_buf(attach, dir);
-	if (!original)
-		return ERR_PTR(-ENOMEM);
-	if (IS_ERR(original))
-		return original;
-
-	ret = dma_buf_sgt_wait(attach);
-	sgt = ret ? ERR_PTR(ret) : dma_buf_sgt_wrap(original);
-	if (IS_ERR(sgt))
-		ops->unmap_dma_buf(attach, original, dir);
-	return sgt;
-}
-
+/* Pin, map, wait, and hide what the importer must not see */
 static struct sg_table *
 dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 			const struct dma_buf_mapping_sgt_exp_ops *ops,
 			enum dma_data_direction dir)
 {
-	struct sg_table *sgt;
-	int ret;
+	struct sg_table *original, *sgt;
+	long ret;
 
 	ret = dma_buf_sgt_pin(attach);
 	if (ret)
 		return ERR_PTR(ret);
 
-	sgt = dma_buf_sgt_map(attach, ops, dir);
+	original = ops->map_dma_buf(attach, dir);
+	sgt = original ?: ERR_PTR(-ENOMEM);
 	if (IS_ERR(sgt))
-		dma_buf_sgt_unpin(attach);
+		goto err_unpin;
+
+	ret = dma_buf_sgt_wait(attach);
+	sgt = ret < 0 ? ERR_PTR(ret) : dma_buf_sgt_wrap(original);
+	if (!IS_ERR(sgt))
+		return sgt;
+
+	ops->unmap_dma_buf(attach, original, dir);
+err_unpin:
+	dma_buf_sgt_unpin(attach);
 	return sgt;
 }
 

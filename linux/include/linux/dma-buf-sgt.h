@@ -5,10 +5,10 @@
 #ifndef __DMA_BUF_SGT_H__
 #define __DMA_BUF_SGT_H__
 
-#include <linux/dma-buf-match.h>
+#include <linux/container_of.h>
+#include <linux/dma-buf.h>
 #include <linux/dma-direction.h>
 
-struct dma_buf_attach_ops;
 struct sg_table;
 
 extern const struct dma_buf_mapping_type dma_buf_mapping_sgt_type;
@@ -141,11 +141,62 @@ struct dma_buf_mapping_sgt_exp_ops {
 		}).ops,							\
 	}
 
-bool dma_buf_is_sgt(const struct dma_buf_attachment *attach);
-struct device *dma_buf_sgt_dma_device(const struct dma_buf_attachment *attach);
-bool dma_buf_sgt_p2p_allowed(const struct dma_buf_attachment *attach);
-const struct dma_buf_mapping_sgt_exp_ops *
-dma_buf_get_sgt_ops(const struct dma_buf_attachment *attach);
+/**
+ * dma_buf_is_sgt - does an attachment use the SGT type?
+ * @attach: attachment
+ *
+ * Return: True if the match is of the SGT type.
+ */
+static inline bool dma_buf_is_sgt(const struct dma_buf_attachment *attach)
+{
+	return attach->map_type.type == &dma_buf_mapping_sgt_type;
+}
+
+/**
+ * dma_buf_sgt_dma_device - the device that an SGT attachment maps for
+ * @attach: attachment
+ *
+ * Return: The importer's DMA device, NULL if the attachment is of another type.
+ */
+static inline struct device *
+dma_buf_sgt_dma_device(const struct dma_buf_attachment *attach)
+{
+	if (!dma_buf_is_sgt(attach))
+		return NULL;
+	return attach->map_type.sgt_data.importing_dma_device;
+}
+
+/**
+ * dma_buf_sgt_p2p_allowed - may the exporter map its MMIO for this attachment?
+ * @attach: attachment
+ *
+ * Return: True if the match was made with an offer of
+ * DMA_BUF_EMAPPING_SGT_P2P(), that is, the importer accepts P2P and its device
+ * reaches the exporter's. False for any other match, and any other type.
+ */
+static inline bool
+dma_buf_sgt_p2p_allowed(const struct dma_buf_attachment *attach)
+{
+	return dma_buf_is_sgt(attach) &&
+	       attach->map_type.sgt_data.exporter_requires_p2p ==
+		       DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE;
+}
+
+/**
+ * dma_buf_get_sgt_ops - the exporter's SGT ops of an attachment
+ * @attach: attachment
+ *
+ * Return: The ops, NULL if the attachment is of another type.
+ */
+static inline const struct dma_buf_mapping_sgt_exp_ops *
+dma_buf_get_sgt_ops(const struct dma_buf_attachment *attach)
+{
+	if (!dma_buf_is_sgt(attach))
+		return NULL;
+	return container_of(attach->map_type.exp_ops,
+			    const struct dma_buf_mapping_sgt_exp_ops, ops);
+}
+
 struct dma_buf_attachment *dma_buf_sgt_attach(struct dma_buf *dmabuf,
 					      struct device *dev);
 struct dma_buf_attachment *
