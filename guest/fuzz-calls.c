@@ -125,7 +125,8 @@ int export_bar(const uint64_t *w)
 	arg.feature.argsz = sizeof(arg);
 	arg.feature.flags = VFIO_DEVICE_FEATURE_DMA_BUF ^ VFIO_DEVICE_FEATURE_GET ^ w[4] << 16;
 	arg.buf.region_index = w[2];
-	arg.buf.open_flags = w[3] & 0x8000 ? w[3] : O_CLOEXEC | (w[3] & O_ACCMODE);
+	/* 0 is what most uses of the buffer need */
+	arg.buf.open_flags = w[3] & 0x8000 ? w[3] : O_CLOEXEC | ((w[3] ^ O_RDWR) & O_ACCMODE);
 	arg.buf.flags = w[3] >> 16;
 	arg.buf.nr_ranges = w[5];
 	for (uint64_t i = 0; i < MOST_RANGES; i++) {
