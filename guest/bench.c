@@ -363,10 +363,10 @@ static void p2p_row(struct place *place, uint64_t n)
 /* ---- KVM ---- */
 
 #define LARGE 0x200000UL
-/* The BAR is aligned to a GiB in the host. Shifted by a page, no larger one fits. */
+/* The host address of the BAR is a multiple of 1 GiB, so only pages up to @page fit here. */
 #define SLOT_GPA(page) (0x40000000UL + (page))
 
-/* Its BAR is there by its mapping, or by a DMA-buf: 0 or -errno. */
+/* Makes the BAR a slot, by its mapping or as a DMA-buf: 0 or -errno. */
 static int kvm_slot(struct vm *vm, struct place *place, bool mapping, uint64_t gpa)
 {
 	struct kvm_userspace_memory_region2 slot = {
@@ -388,7 +388,7 @@ static int kvm_slot(struct vm *vm, struct place *place, bool mapping, uint64_t g
 	return ret;
 }
 
-/* @n faults in one run of the guest; a revoke takes the pages away again. */
+/* @n faults in one run of the guest, then a revoke that zaps the pages. */
 static void fault_pass(struct vm *vm, struct place *place, uint64_t n, uint64_t page,
 		       struct pass *pass)
 {

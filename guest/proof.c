@@ -32,19 +32,7 @@ static void expect_error(const char *what, const struct shape *shape, int ret,
 		     err(expected), err(ret < 0 ? ret : 0));
 }
 
-/* ---- shapes: offsets in a BAR of 4 MiB ---- */
-
-static const struct shape one = {
-	"1 range", 1, { { 0x123000, 0x10000 } }
-};
-
-/* Out of order, with gaps, no two of the same length. */
-static const struct shape three = {
-	"3 ranges", 3, {
-		{ 0x300000, 0x05000 }, { 0x041000, 0x03000 },
-		{ 0x180000, 0x21000 },
-	}
-};
+/* ---- shapes ---- */
 
 /* The first two touch, and so do the last two, the wrong way round. */
 static const struct shape neighbours = {
@@ -54,26 +42,10 @@ static const struct shape neighbours = {
 	}
 };
 
-static const struct shape whole_bar = {
-	"the whole BAR", 1, { { 0, 0x400000 } }
-};
-
 /* First and last page of the BAR, so that both ends are edges too. */
 static const struct shape ends = {
 	"2 ranges", 2, { { 0x3ff000, 0x1000 }, { 0, 0x1000 } }
 };
-
-static struct shape sixty_four = { .name = "64 ranges", .count = 64 };
-
-/* Every other page from 1 MiB on, shuffled (37 and 64 have no divisor). */
-static void make_sixty_four(void)
-{
-	for (int i = 0; i < 64; i++)
-		sixty_four.ranges[i] = (struct range) {
-			.offset = 0x100000 + (i * 37 % 64) * 2 * PAGE,
-			.len = PAGE,
-		};
-}
 
 /* ---- steps that rows share ---- */
 
@@ -626,10 +598,6 @@ static void row_bad_export(const struct row *row)
 
 /* ---- the table ---- */
 
-#define BOTH(name, proves, fn) \
-	{ name ", 1 range", proves, fn, &one }, \
-	{ name ", 3 ranges", proves, fn, &three }
-
 static const struct row rows[] = {
 	ROW_DEVICES,
 
@@ -666,7 +634,6 @@ static const struct row rows[] = {
 
 int main(void)
 {
-	make_sixty_four();
 	if (!rows_machine())
 		return 1;
 	rows_run("proof", rows, sizeof(rows) / sizeof(rows[0]));

@@ -258,7 +258,7 @@ static int detach_domain(void)
 #define VMS 2
 #define SLOTS 3
 
-/* A VM is replaced when nobody uses it; its vCPU is used by one thread at a time. */
+/* Replacing a VM takes the write lock. One thread at a time runs the vCPU. */
 static struct guest {
 	pthread_rwlock_t lock;
 	pthread_mutex_t cpu_lock;
@@ -299,7 +299,7 @@ static int drop_slot(struct guest *guest)
 	return vm_delete(&guest->vm, 1 + below(SLOTS));
 }
 
-/* A slot, MMIO if there is none, or a memory fault */
+/* Writes to a slot; MMIO if there is none, a memory fault if it is revoked */
 static int touch_slot(struct guest *guest)
 {
 	uint64_t gpa = slot_gpa(1 + below(SLOTS)) + below(RIG_SIZE / PAGE) * PAGE;
@@ -327,7 +327,7 @@ static int access_slot(void)
 	return with_guest(touch_slot);
 }
 
-/* With all its slots */
+/* The old one goes with all its slots. */
 static int new_guest(void)
 {
 	struct guest *guest = &guests[below(VMS)];

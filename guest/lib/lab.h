@@ -85,8 +85,8 @@ void expect_file(uint64_t file, const uint8_t *bytes, size_t len,
 void expect_both_ways(struct lab *lab, struct pdev *edu,
 		      const struct view *view);
 /*
- * Somebody who copies bytes to and from addresses at once, such as a virtual CPU. The
- * BAR need not be mapped.
+ * Copies bytes to and from addresses without help from a device, as a virtual CPU does.
+ * The BAR need not be mapped.
  */
 struct mover {
 	void (*write)(void *who, uint64_t at, const void *bytes, size_t len);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Runs rows as processes, and tells the host how they ended. */
+/* Runs each row in a process of its own, and tells the host how it ended. */
 #include "rows.h"
 #include "channel.h"
 
@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A verdict that begins so is the reason of a skip. */
+/* A verdict that starts with this is the reason for a skip. */
 #define SKIP '\t'
 
 static int verdict_fd = -1;
@@ -49,6 +49,35 @@ void expect_bufinfo(const char *when, int buffers, int attached)
 struct range all_of(const struct shape *shape)
 {
 	return (struct range) { 0, shape_size(shape) };
+}
+
+/* ---- shapes ---- */
+
+const struct shape one = {
+	"1 range", 1, { { 0x123000, 0x10000 } }
+};
+
+const struct shape three = {
+	"3 ranges", 3, {
+		{ 0x300000, 0x05000 }, { 0x041000, 0x03000 },
+		{ 0x180000, 0x21000 },
+	}
+};
+
+const struct shape whole_bar = {
+	"the whole BAR", 1, { { 0, BAR_SIZE } }
+};
+
+struct shape sixty_four = { .name = "64 ranges", .count = 64 };
+
+/* 37 and 64 have no common divisor. */
+static void make_sixty_four(void)
+{
+	for (int i = 0; i < 64; i++)
+		sixty_four.ranges[i] = (struct range) {
+			.offset = 0x100000 + (i * 37 % 64) * 2 * PAGE,
+			.len = PAGE,
+		};
 }
 
 /* ---- the machine ---- */
@@ -98,6 +127,7 @@ void row_devices(const struct row *row)
 bool rows_machine(void)
 {
 	lab_init();
+	make_sixty_four();
 	machine = mmap(NULL, sizeof(*machine), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (machine == MAP_FAILED)
@@ -181,7 +211,7 @@ static void run_row(const struct row *row)
 	judge(reason[0] || status ? reason : leftover, status);
 }
 
-/* Has it one of the texts, between commas? */
+/* Is one of the comma-separated texts part of the name? */
 static bool listed(const char *name, const char *texts)
 {
 	char copy[256], *save = NULL;

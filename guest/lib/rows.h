@@ -24,6 +24,17 @@ void rows_run(const char *program, const struct row *rows, size_t count);
 void row_devices(const struct row *row);
 #define ROW_DEVICES { "devices", "two ivshmem and two edu on vfio-pci", row_devices, NULL }
 
+/* Offsets in the BAR */
+extern const struct shape one, whole_bar;
+/* Out of order, with gaps, no two of the same length: 41 pages */
+extern const struct shape three;
+/* Every other page from 1 MiB on, shuffled; filled in by rows_machine() */
+extern struct shape sixty_four;
+
+#define BOTH(name, proves, fn) \
+	{ name ", 1 range", proves, fn, &one }, \
+	{ name ", 3 ranges", proves, fn, &three }
+
 /* Ends a row that cannot be tried here. */
 __attribute__((noreturn)) void skip(const char *why);
 

@@ -53,7 +53,7 @@ static void fill_ram(uint8_t *ram)
 
 	for (size_t i = 0; i < sizeof(code) / sizeof(code[0]); i++)
 		memcpy(ram + CODE + sizeof(code[0]) * i, code[i], sizeof(code[0]));
-	/* Present, writable, accessed, dirty, large: the guest never writes to it. */
+	/* Present, writable, accessed, dirty, large: the CPU need not write to the table. */
 	for (uint32_t i = 0; i < 1024; i++)
 		table[i] = i << 22 | 0xe3;
 }
@@ -291,7 +291,7 @@ void counter_go_on(struct counter *c)
 	need("thread", -pthread_create(&c->thread, NULL, count, c));
 }
 
-/* A signal ends KVM_RUN only if somebody handles it. */
+/* SIGUSR1 must end KVM_RUN, not the process. */
 void counter_start(struct counter *c, struct vcpu *cpu, uint64_t gpa)
 {
 	const struct sigaction handled = { .sa_handler = nothing };

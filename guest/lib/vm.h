@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Virtual machines: a few instructions of 32-bit code, 1 MiB of RAM, and memslots.
- * Guest page tables map every address to itself, by pages of 4 MiB.
+ * The guest's page table maps every address to itself, with pages of 4 MiB.
  *
- * Functions that return int give 0, or what is said, or -errno. The others end the row.
+ * Functions that return int return 0 or -errno, unless their comment says otherwise. The
+ * others end the row on failure.
  */
 #ifndef GUEST_VM_H
 #define GUEST_VM_H
@@ -41,7 +42,7 @@ struct vm {
 	struct vcpu cpu;
 };
 
-/* @type: 0, or what KVM_CREATE_VM knows. */
+/* @type: that of KVM_CREATE_VM, or 0 for the default */
 int vm_try_open(struct vm *vm, unsigned long type);
 void vm_open(struct vm *vm);
 void vm_close(struct vm *vm);
@@ -56,11 +57,12 @@ int vm_delete(struct vm *vm, int number);
 /* A counter of this VM in debugfs */
 long vm_stat(struct vm *vm, const char *name);
 
-/* Goes on where the vCPU is: the reason of the exit, or -errno. */
+/* Goes on where the vCPU stopped: the exit reason, or -errno. */
 int vcpu_run(struct vcpu *cpu);
 /*
- * Guest code, each up to its first exit; KVM_EXIT_HLT if it has come to its end. The
- * bytes of copies go through the RAM, where each vCPU has a place of its own.
+ * Each runs a piece of guest code up to its first exit, and returns the exit reason, which
+ * is KVM_EXIT_HLT at its end, or -errno. Copies go through the RAM, where each vCPU has
+ * its own buffer.
  */
 int vcpu_write(struct vcpu *cpu, uint64_t gpa, const void *bytes, size_t len);
 int vcpu_read(struct vcpu *cpu, uint64_t gpa, void *bytes, size_t len);
@@ -79,11 +81,11 @@ struct counter {
 };
 
 void counter_start(struct counter *c, struct vcpu *cpu, uint64_t gpa);
-/* The same again, where it was */
+/* Goes on where it stopped */
 void counter_go_on(struct counter *c);
-/* The reason of the exit, or -errno */
+/* Waits for its exit: the exit reason, or -errno */
 int counter_wait(struct counter *c);
-/* -EINTR, or what was faster */
+/* -EINTR, or what ended it before */
 int counter_stop(struct counter *c);
 uint32_t counter_value(const struct counter *c);
 /* Waits until it counts */
