@@ -71,7 +71,7 @@ deb:
 	@. tools/lib.sh; tools/setup fetch series build deb && patched_tree && tools/deb
 
 convert-dist:
-	@tools/setup lint && tools/convert-dist
+	@tools/setup fetch && tools/convert-dist
 
 clean:
 	rm -rf build

@@ -199,6 +199,47 @@ class Surroundings(Convert):
         self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1))
         self.assertIn("no .c or .h file", done.stderr)
 
+    def test_no_c_file(self):
+        self.assertIn(": no C file: ", self.run_it(self.write("a", "x.txt")).stderr)
+
+    def test_compat_changes_files(self):
+        self.write(EXPORTER)
+        with self.assertRaises(SystemExit) as left:
+            self.run_it("--check", "--compat", self.top)
+        self.assertEqual(left.exception.code, 2)
+
+    def test_directory_that_cannot_be_read(self):
+        """Nothing is called converted that was not looked at. Root reads everything, so this is a fault."""
+        self.write(EXPORTER)
+        denied = PermissionError(13, "Permission denied", "driver/sub")
+        with mock.patch("os.walk", lambda top, onerror=None: onerror(denied)):
+            done = self.run_it()
+        self.assertEqual((done.returncode, done.stderr),
+                         (2, "convert: driver/sub: Permission denied: correct that, and run again\n"))
+
+    def test_file_that_cannot_be_replaced(self):
+        path = self.write(EXPORTER)
+        with mock.patch("tempfile.mkstemp", side_effect=PermissionError(13, "Permission denied", "temporary")):
+            done = self.run_it()
+        self.assertEqual((done.returncode, path.read_text()), (2, EXPORTER))
+        self.assertIn(f"convert: {path}: cannot be replaced: Permission denied: ", done.stderr)
+
+    def test_links(self):
+        """One that is given stays a link; one that leads out of the driver is mentioned, not followed."""
+        path = self.write(EXPORTER, "real.c")
+        driver = self.top / "driver"
+        driver.mkdir()
+        (driver / "link.c").symlink_to(path)
+        (driver / "directory").symlink_to(self.top)
+        self.write("int a;\n", "driver/a.c")
+        done = self.run_it(driver)
+        self.assertEqual((done.returncode, path.read_text()), (0, EXPORTER))
+        for name in ("link.c", "directory"):
+            self.assertIn(f"{driver}/{name}:1: note: a link to {self.top}", done.stderr)
+        self.assertEqual(self.run_it(driver / "link.c").stderr, "")
+        self.assertTrue((driver / "link.c").is_symlink())
+        self.assertIn("dma_buf_sgt_dma_device", path.read_text())
+
     def test_needs_no_other_tool(self):
         self.write(EXPORTER)
         self.assertEqual(self.run_it(PATH="").returncode, 0)

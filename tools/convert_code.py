@@ -11,7 +11,7 @@ def indentation(column, tabs):
 def test_for_both(d, names):
     """A feature test that says yes on kernels with mapping types as well."""
     new = "DMA_BUF_IMAPPING_SGT"
-    word = d.word.replace("def", "").replace("ifn", "if").replace("elifn", "elif")
+    word = d.word.replace("def", "").replace("ifn", "if")
     if d.word.endswith("ndef"):
         return f"#{word} !defined({names[0]}) && !defined({new})"
     if d.word.endswith("def"):
@@ -47,8 +47,6 @@ def offer_at_file_scope(name, mapped, unmapped, assigned=""):
 
 def p2p_offer(table, source, use):
     """What an exporter of device memory writes instead of its test of peer2peer."""
-    if not table:
-        return use
     name, mapped, unmapped = table
     base = stem(name)
     buffer = re.search(r"^\s+((?:struct\s+)?\w+)\s*\*\s*(\w+)\s*=\s*\w+(?:->dmabuf)?->priv;", source.text, re.M)

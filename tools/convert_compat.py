@@ -57,37 +57,32 @@ dma_buf_sgt_unmap_attachment(struct dma_buf_attachment *attach,
 }
 
 /* For an older kernel that has the functions all the same: define this in Kbuild */
-#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) || defined(DMA_BUF_COMPAT_HAS_UNLOCKED)
-static inline struct sg_table *
-dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
-				    enum dma_data_direction dir)
-{
-	return dma_buf_map_attachment_unlocked(attach, dir);
-}
-
-static inline void
-dma_buf_sgt_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
-				      struct sg_table *sgt,
-				      enum dma_data_direction dir)
-{
-	dma_buf_unmap_attachment_unlocked(attach, sgt, dir);
-}
-#else
-static inline struct sg_table *
-dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
-				    enum dma_data_direction dir)
-{
-	return dma_buf_map_attachment(attach, dir);
-}
-
-static inline void
-dma_buf_sgt_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
-				      struct sg_table *sgt,
-				      enum dma_data_direction dir)
-{
-	dma_buf_unmap_attachment(attach, sgt, dir);
-}
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 2, 0) && !defined(DMA_BUF_COMPAT_HAS_UNLOCKED)
+#define DMA_BUF_COMPAT_HAS_UNLOCKED
 #endif
+
+static inline struct sg_table *
+dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
+				    enum dma_data_direction dir)
+{
+#ifdef DMA_BUF_COMPAT_HAS_UNLOCKED
+	return dma_buf_map_attachment_unlocked(attach, dir);
+#else
+	return dma_buf_map_attachment(attach, dir);
+#endif
+}
+
+static inline void
+dma_buf_sgt_unmap_attachment_unlocked(struct dma_buf_attachment *attach,
+				      struct sg_table *sgt,
+				      enum dma_data_direction dir)
+{
+#ifdef DMA_BUF_COMPAT_HAS_UNLOCKED
+	dma_buf_unmap_attachment_unlocked(attach, sgt, dir);
+#else
+	dma_buf_unmap_attachment(attach, sgt, dir);
+#endif
+}
 
 /* The two fields of struct dma_buf_ops. Other fields may stand around them. */
 #define DMA_BUF_SIMPLE_SGT_EXP_MATCH(_map, _unmap)	\\

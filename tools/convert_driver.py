@@ -31,18 +31,33 @@ DEFINES = [(f"{word} ", re.compile(word + r"\s+(\w+)\s*(?:__\w+\s*)*\{")) for wo
 COMPAT = "dma-buf-compat.h"
 
 
-def files_of(paths):
-    """Every file below the paths, in order, without what version control and builds leave."""
+def entries_of(paths):
+    """Every file and link below the paths, in order, without what version control and builds leave."""
+    def unreadable(err):
+        raise err
+
     for top in paths:
         if top.is_file():
             yield top
             continue
-        for where, directories, names in os.walk(top):
+        for where, directories, names in os.walk(top, onerror=unreadable):
             directories[:] = sorted(d for d in directories if not NOT_OURS.search(d))
-            for name in sorted(names):
-                path = Path(where, name)
-                if not NOT_OURS.search(name) and path.is_file() and not path.is_symlink():
-                    yield path
+            links = [d for d in directories if Path(where, d).is_symlink()]
+            yield from (Path(where, name) for name in sorted([*names, *links]) if not NOT_OURS.search(name))
+
+
+def files_of(paths):
+    return (path for path in entries_of(paths) if path.is_file() and (path in paths or not path.is_symlink()))
+
+
+def links_out(paths):
+    """(link, target) of each link to what is not below the paths, and so is not read."""
+    tops = [top.resolve() for top in paths]
+    for path in entries_of(paths):
+        target = path.resolve()
+        if path not in paths and path.is_symlink() and target.exists() and \
+                not any(target.is_relative_to(top) for top in tops):
+            yield path, target
 
 
 def decoded(data):

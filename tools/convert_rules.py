@@ -463,7 +463,7 @@ class Analysis:
         token, before = f.tokens[i], f.text(i - 1)
         if self.names_struct(f, i, ATTACHMENT) and before == ",":
             return self.find(token, "'dev' of dma_buf_attachment", "the member is gone: see dma_buf_sgt_dma_device()", "device")
-        if before not in ("->", ".") or not f.up:
+        if before not in ("->", "."):
             return self.explain(token)
         first = self.path_start(f, i)
         if before == "." and first >= 0 and f.text(i + 1) == "=":
