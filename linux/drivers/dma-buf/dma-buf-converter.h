@@ -60,6 +60,18 @@ const char *
 dma_buf_match_device_name(const struct dma_buf_mapping_match *match);
 void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name);
 
+#ifdef CONFIG_PCI_P2PDMA
+const char *dma_buf_p2p_obstacle(struct pci_dev *provider,
+				 struct pci_dev *client, bool name);
+#else
+static inline const char *dma_buf_p2p_obstacle(struct pci_dev *provider,
+					       struct pci_dev *client,
+					       bool name)
+{
+	return "no-p2pdma";
+}
+#endif
+
 /*
  * The only ways from an attachment to physical addresses. They are not exported;
  * dma_buf_pal_map_phys() is, to named modules.
