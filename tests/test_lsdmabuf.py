@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The sentences of lsdmabuf --why, for all that the trace events can say."""
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -16,32 +17,78 @@ HEADERS = {
     "kernel.h": "#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))\n",
 }
 
-# One event a line: name pid ino importer offer request converter verdict err
+# One event a line: name pid ino importer offer request converter verdict err, then what
+# only some events have: provider=, comm=, attach=, ranges=, time=, call=, error=
+# (of the system call), function=
 MAIN = r"""
 #include <stdlib.h>
 #include <string.h>
 #include "lsdmabuf.h"
 
+FILE *out;
+
 void *zalloc(size_t size) { return calloc(1, size); }
 char *copy(const char *text) { return strdup(text); }
 void die(const char *fmt, ...) { abort(); }
 
+static char name[64], importer[64], offer[64], request[64], converter[64], verdict[64];
+static char provider[64], comm[64], function[64], exporter[64];
+
+static void more(struct event *event, char *line)
+{
+	char *word, *save = NULL;
+
+	for (word = strtok_r(line, " \n", &save); word; word = strtok_r(NULL, " \n", &save)) {
+		sscanf(word, "provider=%63s", provider);
+		sscanf(word, "comm=%63s", comm);
+		sscanf(word, "exporter=%63s", exporter);
+		sscanf(word, "function=%63s", function);
+		sscanf(word, "attach=%llu", &event->attach);
+		sscanf(word, "ranges=%llu", &event->ranges);
+		sscanf(word, "time=%llu", &event->time);
+		sscanf(word, "call=%lu", &event->call);
+		sscanf(word, "error=%d", &event->call_err);
+	}
+	for (word = comm; (word = strchr(word, '~')); )
+		*word = 27;	/* escape */
+}
+
 int main(int argc, char **argv)
 {
-	char name[64], importer[64], offer[64], request[64], converter[64], verdict[64];
-	struct event event = {
-		.name = name, .comm = "qemu", .exporter = "vfio_pci", .provider = "0000:00:09.0",
-		.importer = importer,
-		.offer = offer, .request = request, .converter = converter,
-		.verdict = verdict, .attach = 1,
-	};
+	struct why_options options = {};
+	static char line[1000];
+	bool lost = false;
 
-	if (argc > 1 && !strcmp(argv[1], "lost"))
+	for (; argc > 1; argc--, argv++) {
+		options.json |= !strcmp(argv[1], "json");
+		options.verbose |= !strcmp(argv[1], "-v");
+		options.stock |= !strcmp(argv[1], "stock");
+		lost |= !strcmp(argv[1], "lost");
+	}
+	out = stdout;
+	why_begin(&options);
+	if (lost)
 		why_lost();
-	while (scanf("%63s %d %llu %63s %63s %63s %63s %63s %d", name, &event.pid, &event.ino,
-		     importer, offer, request, converter, verdict, &event.err) == 9)
-		why_event(&event, stdout, argc > 1 && !strcmp(argv[1], "-v"));
-	why_flush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		struct event event = {
+			.name = name, .comm = comm, .exporter = exporter, .provider = provider,
+			.importer = importer, .offer = offer, .request = request,
+			.converter = converter, .verdict = verdict, .attach = 1,
+			.function = function, .vendor = 0x8086, .device = 0x29c0,
+		};
+		int end = 0;
+
+		strcpy(provider, "0000:00:09.0");
+		strcpy(comm, "qemu");
+		strcpy(exporter, "vfio_pci");
+		if (sscanf(line, "%63s %d %llu %63s %63s %63s %63s %63s %d%n", name, &event.pid,
+			   &event.ino, importer, offer, request, converter, verdict, &event.err,
+			   &end) != 9)
+			abort();
+		more(&event, line + end);
+		why_event(&event);
+	}
+	why_end();
 	return 0;
 }
 """
@@ -49,21 +96,34 @@ int main(int argc, char **argv)
 EOPNOTSUPP, ENODEV, EINVAL, EBUSY, ENOMEM = -95, -19, -22, -16, -12
 
 
+EFAULT, EIO, ENOTSUPP = -14, -5, -524
+
+
 def match(verdict, offer="SGT", request="SGT", converter="none", err=EOPNOTSUPP, ino=4, pid=7,
-          importer="0000:00:01.0"):
-    return f"dma_buf_match {pid} {ino} {importer} {offer} {request} {converter} {verdict} {err}"
+          importer="0000:00:01.0", more=""):
+    return f"dma_buf_match {pid} {ino} {importer} {offer} {request} {converter} {verdict} {err} {more}"
 
 
-def end(err=EOPNOTSUPP, importer="none", ino=4, pid=7):
-    return f"dma_buf_mapping_attach {pid} {ino} {importer} X X none {'failed' if err else 'attached'} {err}"
+def end(err=EOPNOTSUPP, importer="none", ino=4, pid=7, kind="X", more=""):
+    verdict = "failed" if err else "attached"
+    return f"dma_buf_mapping_attach {pid} {ino} {importer} {kind} {kind} none {verdict} {err} {more}"
 
 
-def refuse(verdict, err, kind="PAL"):
-    return f"dma_buf_refuse 7 4 0000:00:01.0 {kind} {kind} none {verdict} {err}"
+def refuse(verdict, err, kind="PAL", more=""):
+    return f"dma_buf_refuse 7 4 0000:00:01.0 {kind} {kind} none {verdict} {err} {more}"
 
 
-def mapped(err):
-    return f"dma_buf_map 7 4 0000:00:01.0 PAL PAL none none {err}"
+def mapped(err, kind="PAL", more=""):
+    return f"dma_buf_map 7 4 0000:00:01.0 {kind} {kind} none none {err} {more}"
+
+
+def other(name, more="", verdict="none", err=0, ino=4, pid=7):
+    """An event that has no types."""
+    return f"{name} {pid} {ino} 0000:00:01.0 none none none {verdict} {err} {more}"
+
+
+# What is said if there is nothing else
+NOTHING = ("The kernel saw no ", "Events were lost: ")
 
 
 @unittest.skipUnless(shutil.which("gcc"), "no gcc")
@@ -78,7 +138,8 @@ class Sentences(unittest.TestCase):
         (top / "main.c").write_text(MAIN)
         subprocess.run(["gcc", "-Wall", "-Wno-format-truncation", "-Werror", "-D_GNU_SOURCE",
                         "-fsanitize=undefined,address", f"-I{top}", f"-I{SOURCE}",
-                        "-o", top / "why", top / "main.c", SOURCE / "why.c"], check=True)
+                        "-o", top / "why", top / "main.c",
+                        *(SOURCE / f"{name}.c" for name in ("why", "reasons", "text"))], check=True)
 
     @classmethod
     def tearDownClass(cls):
@@ -90,7 +151,8 @@ class Sentences(unittest.TestCase):
                               text=True, capture_output=True,
                               env={"ASAN_OPTIONS": "detect_leaks=0"}, check=True)
         usual = "0000:00:01.0 (qemu[7]) cannot import buffer 4 of vfio_pci: "
-        return [line.removeprefix(usual) for line in done.stdout.splitlines()]
+        lines = [line.removeprefix(usual) for line in done.stdout.splitlines()]
+        return [line for line in lines if not line.startswith(NOTHING)]
 
     def one(self, *events):
         said = self.said(*events)
@@ -173,10 +235,12 @@ class Sentences(unittest.TestCase):
                        (match("match", err=0), end(ENOMEM, "0000:00:01.0"))):
             self.assertEqual(self.one(*events),
                              "nothing says why, the error is ENOMEM; the kernel log may say more.")
-        self.assertIn("error 512", self.one(match("match", err=0), end(-512)))
+        self.assertIn("error 600", self.one(match("match", err=0), end(-600)))
+        self.assertIn("ENOTSUPP (524, which programs call 'Unknown error 524')",
+                      self.one(match("match", err=0), end(ENOTSUPP)))
 
     def test_success_says_nothing(self):
-        self.assertEqual(self.said(match("no-common-type", "PAL"), match("foreign-link", "IOV", "IOV"),
+        self.assertEqual(self.said(match("no-common-type", "PAL"),
                                    match("match", converter="PAL->SGT", err=0), end(0)), [])
 
     def test_refusals_before_a_match_are_over(self):
@@ -189,8 +253,8 @@ class Sentences(unittest.TestCase):
         who = "0000:00:01.0 (qemu[7]) cannot map buffer 4 of vfio_pci: "
         self.assertTrue(self.one(*attached, refuse("revoked", ENODEV), mapped(ENODEV))
                         .startswith(who + "the exporter has taken"))
-        self.assertEqual(self.one(*attached, mapped(ENOMEM)),
-                         who + "nothing says why, the error is ENOMEM; the kernel log may say more.")
+        self.assertEqual(self.one(*attached, mapped(EBUSY)),
+                         who + "nothing says why, the error is EBUSY; the kernel log may say more.")
         self.assertEqual(self.said(*attached, mapped(0)), [])
         self.assertEqual(len(self.said(*attached, refuse("revoked", ENODEV), mapped(ENODEV),
                                        mapped(0), mapped(ENOMEM))), 2)
@@ -216,6 +280,146 @@ class Sentences(unittest.TestCase):
         self.assertEqual(said, [
             "  qemu[7] buffer 4 of vfio_pci: offer PAL, request SGT of 0000:00:01.0: no-common-type",
             "  qemu[7] buffer 4 of vfio_pci: offer SGT by PAL->SGT, request SGT of 0000:00:01.0: match"])
+
+    def raw(self, *events, more=()):
+        """All that is said."""
+        done = subprocess.run([f"{self.dir.name}/why", *more], input="\n".join(events),
+                              text=True, capture_output=True,
+                              env={"ASAN_OPTIONS": "detect_leaks=0"}, check=True)
+        return done.stdout
+
+    # An import that ends well, in one system call that does so too
+    def good(self, more="call=5"):
+        return [other("dma_buf_get", more), match("match", err=0, more=more),
+                end(0, "0000:00:01.0", kind="SGT", more=more),
+                mapped(0, "SGT", f"ranges=3 {more}")]
+
+    def test_nothing_was_refused(self):
+        self.assertEqual(self.raw(),
+                         "The kernel saw no import of a DMA-buf. "
+                         "What kernel threads do for a process is not seen.\n")
+        self.assertEqual(self.raw(*self.good()),
+                         "The kernel saw no refusal; it saw: 1 looked up, 1 attached, 1 mapped. "
+                         "What kernel threads do for a process is not seen.\n")
+
+    def test_importer_wants_contiguous_memory(self):
+        failing = "call=5 error=-14"
+        said = self.one(*self.good(failing), other("dma_buf_detach", failing))
+        self.assertEqual(said,
+                         "0000:00:01.0 (qemu[7]) gave back buffer 4 of vfio_pci after it was mapped, "
+                         "as SGT in 3 pieces, and its system call failed with EFAULT: the importer "
+                         "refused it, and not the kernel's DMA-buf code; an importer that needs "
+                         "contiguous memory fails like this: use a buffer of a CMA heap or of the "
+                         "importer itself, or an IOMMU that maps the pieces as one.")
+
+    def test_importer_refuses_the_iova(self):
+        failing = "call=5 error=-22"
+        said = self.one(match("match", "PAL", "PAL", err=0, more=failing),
+                        end(0, kind="PAL", more=failing), mapped(0, more=f"ranges=1 {failing}"),
+                        other("dma_buf_detach", failing))
+        self.assertIn("as PAL in 1 piece, and its system call failed with EINVAL", said)
+        self.assertIn("the IOVA may be reserved", said)
+        in_use = "call=5 error=-17"
+        self.assertIn("the IOVA is in use", self.one(
+            match("match", "PAL", "PAL", err=0, more=in_use), end(0, kind="PAL", more=in_use),
+            other("dma_buf_detach", in_use)))
+
+    def test_detached_later_is_no_failure(self):
+        for detach in ("call=6", "call=6 error=-22", "call=5"):
+            self.assertEqual(self.said(*self.good("call=5"), other("dma_buf_detach", detach)), [])
+
+    def test_failed_map_is_told_once(self):
+        failing = "call=5 error=-5"
+        said = self.one(match("match", err=0, more=failing),
+                        end(0, "0000:00:01.0", kind="SGT", more=failing),
+                        mapped(EIO, "SGT", failing), other("dma_buf_detach", failing))
+        self.assertIn("cannot map buffer 4 of vfio_pci: nothing says why, the error is EIO; the DMA API", said)
+
+    def test_detached_at_once_without_system_calls(self):
+        said = self.raw(match("match", err=0), end(0, "0000:00:01.0", kind="SGT", more="time=1000"),
+                        other("dma_buf_detach", "time=2000"))
+        self.assertIn("1 attached, 0 mapped, 1 detached within 0.1 s.", said)
+        said = self.raw(match("match", err=0), end(0, "0000:00:01.0", kind="SGT", more="time=1000"),
+                        other("dma_buf_detach", "time=200000000"))
+        self.assertNotIn("detached", said)
+
+    def test_refused_before_it_was_attached(self):
+        looked_up = other("dma_buf_get", "call=5 error=-22")
+        for events in ((looked_up,), (looked_up, *self.good("call=6"))):
+            self.assertEqual(self.one(*events),
+                             "qemu[7] looked up buffer 4 of vfio_pci, and its system call failed with "
+                             "EINVAL before it was attached: the importer refused it, and asked "
+                             "nobody; the kernel log may say more.")
+        self.assertEqual(len(self.said(looked_up, match("importer-refuses-p2p", more="call=5 error=-22"),
+                                       end(more="call=5 error=-22"))), 1)
+
+    def test_stock_kernel(self):
+        looked_up = other("dma_buf_get", "call=5 error=-22")
+        attached = other("dma_buf_dynamic_attach", "call=5 error=-22")
+        self.assertIn("this kernel does not tell whether the importer or the exporter refused it",
+                      self.said(looked_up, more=["stock"])[0])
+        said = self.said(looked_up, attached, other("dma_buf_detach", "call=5 error=-22"), more=["stock"])
+        self.assertEqual(said, ["0000:00:01.0 (qemu[7]) gave back buffer 4 of vfio_pci after it was attached, "
+                                "and its system call failed with EINVAL: the importer refused it, and not "
+                                "the kernel's DMA-buf code; the kernel log may say more."])
+
+    def test_pin_and_vmap(self):
+        self.assertEqual(self.one(other("dma_buf_failed", verdict="vmap", err=EINVAL)),
+                         "qemu[7] cannot vmap buffer 4 of vfio_pci: its exporter cannot give it to the CPU; "
+                         "use a buffer in RAM, or an importer that does not need the CPU.")
+        self.assertIn("cannot pin buffer 4 of vfio_pci: nothing says why, the error is ENOMEM",
+                      self.one(other("dma_buf_failed", verdict="pin", err=ENOMEM)))
+
+    def test_fallback_to_system_memory(self):
+        said = self.one(match("importer-refuses-p2p"),
+                        match("match", err=0, more="provider=none"), end(0, "0000:00:01.0", kind="SGT"))
+        self.assertTrue(said.startswith(
+            "0000:00:01.0 (qemu[7]) imports buffer 4 of vfio_pci without peer-to-peer, so that it has to be in "
+            "system memory: the buffer is memory of 0000:00:09.0, and this importer does not"), said)
+
+    def test_fallback_to_another_type(self):
+        said = self.one(match("no-common-type", "PAL"), match("foreign-link", "IOV", "IOV"),
+                        match("match", converter="PAL->SGT", err=0), end(0, "0000:00:01.0", kind="SGT"))
+        self.assertTrue(said.startswith(
+            "0000:00:01.0 (qemu[7]) imports buffer 4 of vfio_pci as SGT by PAL->SGT and not as IOV: the mapping "
+            "type IOV refuses with the word 'foreign-link'"), said)
+
+    def test_what_is_in_the_way(self):
+        function = "dma_buf_p2p_obstacle"
+        said = self.one(other(function, "function=0000:02:00.0"), other(function, "function=0000:02:01.0"),
+                        match("acs-redirect"), end())
+        self.assertIn("ACS redirection at 0000:02:00.0;0000:02:01.0 sends", said)
+        self.assertIn("boot with pci=disable_acs_redir=0000:02:00.0;0000:02:01.0, which", said)
+        said = self.one(other(function, "function=0000:00:00.0"), match("host-bridge-not-whitelisted"), end())
+        self.assertIn("is not known to forward peer-to-peer (0000:00:00.0, 8086:29c0); put", said)
+        said = self.one(match("no-common-upstream"), end())
+        self.assertIn("below two host bridges that are not known to forward peer-to-peer to each other; put", said)
+        self.assertIn("at the bridges between them sends", self.one(match("acs-redirect"), end()))
+
+    def test_nothing_reaches_the_terminal(self):
+        said = self.raw(match("importer-refuses-p2p", more="comm=~[2J exporter=\x9bx"),
+                        end(more="comm=~](0)[2J exporter=\x9bx"))
+        self.assertTrue(all(" " <= c <= "~" or c == "\n" for c in said), repr(said))
+        self.assertIn("(\\x1b\\x5d\\x280\\x29\\x5b2J[7]) cannot", said)
+
+    def test_without_names_of_functions(self):
+        said = self.one(match("no-common-type", "SGT", "PAL", importer="none"),
+                        end(importer="0xffffffff81000000"))
+        self.assertTrue(said.startswith("an importer without a device (qemu[7]) cannot"), said)
+
+    def test_json(self):
+        failing = (match("importer-refuses-p2p"), end(importer="0000:00:01.0"))
+        said = json.loads(self.raw(*failing, *failing, other("dma_buf_failed", 'comm="\\~', "pin", ENOMEM),
+                                   more=["json"]))
+        self.assertEqual([found["kind"] for found in said["findings"]], ["refused", "failed"])
+        self.assertEqual(said["findings"][0]["times"], 2)
+        self.assertEqual(said["findings"][0]["word"], "importer-refuses-p2p")
+        self.assertEqual(said["findings"][0]["errno"], 95)
+        self.assertEqual(said["findings"][1]["comm"], '"\\\x1b')
+        self.assertEqual(said["seen"]["attached"], 0)
+        said = json.loads(self.raw(*self.good(), more=["json", "-v"]))
+        self.assertEqual([found["kind"] for found in said["findings"]], ["pair"])
+        self.assertEqual(json.loads(self.raw(more=["json", "lost"]))["lost"], True)
 
 
 if __name__ == "__main__":
