@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The sentences of lsdmabuf --why, for all that the trace events can say."""
+"""lsdmabuf without its kernel: the sentences of --why for all that the trace events can
+say, the parser of bufinfo against names that lie, and what it prints of them.
+
+`test_lsdmabuf.py fuzz SECONDS` looks for names that mislead the parser.
+"""
 
 import json
+import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent / "linux/tools/dma-buf"
+HERE = Path(__file__).resolve().parent
+SOURCE = HERE.parent / "linux/tools/dma-buf"
+CORPUS = HERE / "lsdmabuf/corpus.txt"
+SANITIZE = ("-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
+# Leaks are no fault of a program that ends
+ASAN = {"ASAN_OPTIONS": "detect_leaks=0"}
 
 # What is taken of the kernel's own tools/include, which may not be fetched yet.
 HEADERS = {
@@ -93,6 +105,24 @@ int main(int argc, char **argv)
 }
 """
 
+
+def build(top, program, main, *names, flags=SANITIZE, cc="gcc"):
+    """A program of main, a path, and files of the tool; returns its path."""
+    (top / "linux").mkdir(exist_ok=True)
+    for name, text in HEADERS.items():
+        (top / "linux" / name).write_text(text)
+    subprocess.run([cc, "-Wall", "-Wno-format-truncation", "-Werror", "-D_GNU_SOURCE", *flags,
+                    f"-I{top}", f"-I{SOURCE}", "-o", top / program, main,
+                    *(SOURCE / f"{name}.c" for name in names)], check=True)
+    return top / program
+
+
+def lsdmabuf_for_tests(top):
+    """With memfds for DMA-bufs, see lister.c"""
+    return build(top, "lister", HERE / "lsdmabuf/lister.c", "bufinfo", "holders", "list", "totals",
+                 "text", flags=("-O2", '-DDMABUF_PATH="/memfd:"', "-DDMABUF_MAGIC=0x01021994"))
+
+
 EOPNOTSUPP, ENODEV, EINVAL, EBUSY, ENOMEM = -95, -19, -22, -16, -12
 
 
@@ -132,14 +162,8 @@ class Sentences(unittest.TestCase):
     def setUpClass(cls):
         cls.dir = tempfile.TemporaryDirectory()
         top = Path(cls.dir.name)
-        (top / "linux").mkdir()
-        for name, text in HEADERS.items():
-            (top / "linux" / name).write_text(text)
         (top / "main.c").write_text(MAIN)
-        subprocess.run(["gcc", "-Wall", "-Wno-format-truncation", "-Werror", "-D_GNU_SOURCE",
-                        "-fsanitize=undefined,address", f"-I{top}", f"-I{SOURCE}",
-                        "-o", top / "why", top / "main.c",
-                        *(SOURCE / f"{name}.c" for name in ("why", "reasons", "text"))], check=True)
+        build(top, "why", top / "main.c", "why", "reasons", "text")
 
     @classmethod
     def tearDownClass(cls):
@@ -149,7 +173,7 @@ class Sentences(unittest.TestCase):
         """What is said of these events, without its beginning where that is the usual one."""
         done = subprocess.run([f"{self.dir.name}/why", *more], input="\n".join(events),
                               text=True, capture_output=True,
-                              env={"ASAN_OPTIONS": "detect_leaks=0"}, check=True)
+                              env=ASAN, check=True)
         usual = "0000:00:01.0 (qemu[7]) cannot import buffer 4 of vfio_pci: "
         lines = [line.removeprefix(usual) for line in done.stdout.splitlines()]
         return [line for line in lines if not line.startswith(NOTHING)]
@@ -285,7 +309,7 @@ class Sentences(unittest.TestCase):
         """All that is said."""
         done = subprocess.run([f"{self.dir.name}/why", *more], input="\n".join(events),
                               text=True, capture_output=True,
-                              env={"ASAN_OPTIONS": "detect_leaks=0"}, check=True)
+                              env=ASAN, check=True)
         return done.stdout
 
     # An import that ends well, in one system call that does so too
@@ -422,5 +446,164 @@ class Sentences(unittest.TestCase):
         self.assertEqual(json.loads(self.raw(more=["json", "lost"]))["lost"], True)
 
 
+BUFINFO = """
+Dma-buf Objects:
+size    \tflags   \tmode    \tcount   \texp_name\tino     \tname
+"""
+
+
+def record(ino, name="<none>", size=4096, exporter="system", attachments=()):
+    lines = "".join(f"\t{line}\n" for line in attachments)
+    return (f"{size:08}\t00080002\t0008001f\t00000002\t{exporter}\t{ino:08}\t{name}\n"
+            f"\tkernel fence:1:1 timeline driver signalled\n\tAttached Devices:\n{lines}"
+            f"Total {len(attachments)} devices attached\n\n")
+
+
+ATTACHED = "0000:00:01.0\ttype=SGT converter=PAL->SGT p2p=bus-address"
+
+
+@unittest.skipUnless(shutil.which("gcc"), "no gcc")
+class Lists(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.dir = tempfile.TemporaryDirectory()
+        cls.lister = lsdmabuf_for_tests(Path(cls.dir.name))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.dir.cleanup()
+
+    def printed(self, mode, *records, comm="qemu"):
+        text = BUFINFO + "".join(records) + "\n\nTotal 1 objects, 1 bytes\n"
+        done = subprocess.run([self.lister, mode, comm], input=text.encode("latin1"), check=True,
+                              capture_output=True)
+        # ASCII, and nothing that a terminal would take for more than text
+        self.assertRegex(done.stdout, rb"\A[ -~\n]*\Z")
+        return done.stdout.decode()
+
+    def rows(self, *records, **more):
+        return [re.split("  +", line.strip()) for line in
+                self.printed("table", *records, **more).splitlines()[1:]]
+
+    def test_table(self):
+        self.assertEqual(self.rows(record(7, "a", 1536, attachments=[ATTACHED]), record(8, size=2048)), [
+            ["8", "2K", "system", "-", "qemu[13]", "-"],
+            ["7", "1.5K", "system", '"a"', "qemu[12]", "0000:00:01.0", "SGT", "PAL->SGT", "p2p=bus-address"]])
+
+    def test_names_that_lie(self):
+        for name in ("x\n\tAttached Devices:\nTotal \n", "\n\tAttached Devices:\nTotal 0 dev",
+                     "x\nTotal 0 devices attached\n\n", "a\n8\t0\t0\t1\tx\t9\ty",
+                     "\tkernel fence:", "\tx\ttype=SGT converter=none", "\x1b[2J\x9b\r\x7f", "\xe4\u00a0"):
+            self.assertLessEqual(len(name), 31)
+            said = json.loads(self.printed("json", record(7, name, attachments=[ATTACHED] * 2),
+                                           record(8, size=1)))
+            self.assertEqual([buf["ino"] for buf in said["buffers"]], [7, 8], name)
+            self.assertEqual([len(buf["attachments"]) for buf in said["buffers"]], [2, 0], name)
+            self.assertEqual(len(self.rows(record(7, name, attachments=[ATTACHED] * 2), record(8))), 3)
+            for mode in ("tree", "totals"):
+                self.printed(mode, record(7, name, attachments=[ATTACHED] * 2))
+
+    def test_names_are_whole(self):
+        for name in ("a\nb", "\n\n", "a\\b\"", "\x01", 31 * "x"):
+            said = json.loads(self.printed("json", record(7, name)))
+            self.assertEqual(said["buffers"][0]["name"], name)
+        self.assertEqual(json.loads(self.printed("json", record(7, "\xff")))["buffers"][0]["name"], "\ufffd")
+
+    def test_no_name_is_another_column(self):
+        for name in ("a  0000:00:02.0  SGT", " a", "a ", 'a"  b'):
+            self.assertEqual(len(self.rows(record(7, name))[0]), 6, name)
+        self.assertEqual(self.rows(record(7), comm="a[1],b")[0][4], "a\\x5b1\\x5d\\x2cb[12]")
+
+    def test_stock_kernel(self):
+        self.assertEqual(self.rows(record(7, attachments=["0000:00:01.0"]))[0][5:], ["0000:00:01.0", "-", "-"])
+        said = json.loads(self.printed("json", record(7, attachments=["0000:00:01.0"])))
+        self.assertEqual(said["buffers"][0]["attachments"][0],
+                         {"importer": "0000:00:01.0", "type": None, "converter": None, "p2p": None, "detail": None})
+
+    def test_without_names_of_functions(self):
+        at = "0xffffffff81234567\ttype=PAL converter=none"
+        self.assertEqual(self.rows(record(7, attachments=[at]))[0][5:], ["-", "PAL", "-"])
+
+    def test_tree_and_totals(self):
+        records = (record(7, size=4096, exporter="b"), record(8, size=1024, exporter="a"),
+                   record(9, "n", 2048, "a", [ATTACHED]))
+        self.assertEqual(self.printed("tree", *records).splitlines(), [
+            "a", '|- 9  2K  "n"  held by qemu[14]', "|   `- 0000:00:01.0  SGT by PAL->SGT  p2p=bus-address",
+            "`- 8  1K  held by qemu[13]", "b", "`- 7  4K  held by qemu[12]"])
+        said = json.loads(self.printed("totals-json", *records))
+        self.assertEqual(said["exporters"], [{"exporter": "b", "buffers": 1, "size": 4096},
+                                             {"exporter": "a", "buffers": 2, "size": 3072}])
+        self.assertEqual([row["pid"] for row in said["processes"]], [12, 14, 13])
+        self.assertEqual(self.printed("totals", *records).splitlines()[2].split(), ["2", "3K", "a"])
+
+    def test_50000_holders(self):
+        """CPU time, the best of three: the machine may have other work."""
+        took = []
+        for _ in range(3):
+            done = subprocess.run([self.lister, "many", "50000"], text=True, capture_output=True)
+            if done.returncode == 77:
+                self.skipTest(done.stderr.strip())
+            found, milliseconds = map(int, done.stdout.split())
+            self.assertEqual(found, 50000)
+            took.append(milliseconds)
+        self.assertLess(min(took), 1000)
+
+
+def corpus(top):
+    top.mkdir()
+    for number, line in enumerate(CORPUS.read_text().splitlines()):
+        if not line.startswith("#"):
+            (top / str(number)).write_bytes(bytes.fromhex(line))
+    return sorted(top.iterdir())
+
+
+@unittest.skipUnless(shutil.which("gcc"), "no gcc")
+class Parser(unittest.TestCase):
+    def test_random_names(self):
+        with tempfile.TemporaryDirectory() as name:
+            top = Path(name)
+            program = build(top, "parser", HERE / "lsdmabuf/bufinfo.c", "bufinfo", "text")
+            done = subprocess.run([program, "20000", *corpus(top / "corpus")], env=ASAN, text=True,
+                                  capture_output=True)
+            self.assertEqual(done.returncode, 0, done.stderr[:1000])
+
+
+@unittest.skipUnless(shutil.which("man"), "no man")
+class Manual(unittest.TestCase):
+    """The page, --help and the code have the same options."""
+
+    def test_options(self):
+        main = (SOURCE / "lsdmabuf.c").read_text()
+        long = re.findall(r'^\t\{ "(\w+)", \w+, NULL,', main, re.M)
+        usage = main[main.index("usage_text"):main.index("enum {")]
+        page = (SOURCE / "lsdmabuf.8").read_text().replace("\\-", "-")
+        done = (SOURCE / "lsdmabuf.bash").read_text()
+        self.assertGreater(len(long), 8)
+        for text in (usage, page, done):
+            self.assertEqual(sorted(set(re.findall(r"--([a-z]+)", text))), sorted(long))
+        short = sorted(set(re.search(r'short_options\[\] = "\+([^"]*)"', main)[1]) - {":"})
+        in_help = re.findall(r"^\s*\"  -(\w), --", usage, re.M)
+        in_page = re.findall(r"^\.B[RI]* -(\w)", page, re.M)
+        self.assertEqual(sorted(in_help), short)
+        self.assertEqual(sorted({*in_page, *re.findall(r"^\.TQ\n\.BR -(\w)", page, re.M)}), short)
+
+    def test_no_warnings(self):
+        done = subprocess.run(["man", "--warnings", "-l", SOURCE / "lsdmabuf.8"], text=True, capture_output=True,
+                              env=os.environ | {"MANPAGER": "cat", "LC_ALL": "C"})
+        self.assertEqual(done.stderr, "")
+
+
+def fuzz(seconds):
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name)
+        program = build(top, "parser", HERE / "lsdmabuf/bufinfo.c", "bufinfo", "text", cc="clang",
+                        flags=("-O1", "-DLIBFUZZER", "-fsanitize=fuzzer,address,undefined"))
+        corpus(top / "corpus")
+        return subprocess.run([program, f"-max_total_time={seconds}", "-max_len=300",
+                               "-print_final_stats=1", top / "corpus"], env=ASAN).returncode
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["fuzz"]:
+        sys.exit(fuzz(*sys.argv[2:]))
     unittest.main()
