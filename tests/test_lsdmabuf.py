@@ -163,7 +163,7 @@ class Sentences(unittest.TestCase):
         cls.dir = tempfile.TemporaryDirectory()
         top = Path(cls.dir.name)
         (top / "main.c").write_text(MAIN)
-        build(top, "why", top / "main.c", "why", "reasons", "text")
+        build(top, "why", top / "main.c", "why", "finding", "reasons", "text")
 
     @classmethod
     def tearDownClass(cls):

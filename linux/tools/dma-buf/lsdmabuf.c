@@ -60,8 +60,8 @@ struct options {
 	/* The letter of the option that chooses one, or 0 */
 	int mode;
 	int pid;
-	bool stop;
 	const char *output;
+	bool stop;
 	struct why_options why;
 };
 

@@ -310,25 +310,19 @@ void tell_failed(const char *what, int err, FILE *out)
 }
 
 /* What an importer of this type may have found after the kernel let it in */
-static const char *own_reason(const char *type, unsigned long long ranges,
-			      int err)
-{
-	if (type && !strcmp(type, "SGT") && ranges > 1)
-		return "an importer that needs contiguous memory fails like this: use a buffer of a CMA heap or of the importer itself, or an IOMMU that maps the pieces as one";
-	if (type && (!strcmp(type, "PAL") || !strcmp(type, "DOMAIN")))
-		switch (abs(err)) {
-		case EEXIST:
-		case EADDRINUSE:
-			return "the IOVA is in use";
-		case EINVAL:
-		case ERANGE:
-			return "the IOVA may be reserved (see reserved_regions of the device's IOMMU group) or beyond what the IOMMU can map, or the range outside the buffer";
-		}
-	return "the kernel log may say more";
-}
-
 void tell_own_reason(const char *type, unsigned long long ranges, int err,
 		     FILE *out)
 {
-	fprintf(out, "%s.", own_reason(type, ranges, err));
+	bool pages = type && (!strcmp(type, "PAL") || !strcmp(type, "DOMAIN"));
+
+	if (type && !strcmp(type, "SGT") && ranges > 1)
+		fprintf(out,
+			"an importer that needs contiguous memory fails like this: use a buffer of a CMA heap or of the importer itself, or an IOMMU that maps the pieces as one.");
+	else if (pages && (abs(err) == EEXIST || abs(err) == EADDRINUSE))
+		fprintf(out, "the IOVA is in use.");
+	else if (pages && (abs(err) == EINVAL || abs(err) == ERANGE))
+		fprintf(out,
+			"the IOVA may be reserved (see reserved_regions of the device's IOMMU group) or beyond what the IOMMU can map, or the range outside the buffer.");
+	else
+		fprintf(out, "the kernel log may say more.");
 }

@@ -15,12 +15,6 @@
 
 #include "lsdmabuf.h"
 
-/* One line, and not among the answers: programs read these */
-static void note(const char *text)
-{
-	fprintf(stderr, PROGRAM ": %s\n", text);
-}
-
 static char *debugfs_dir(void)
 {
 	FILE *mounts = setmntent("/proc/self/mounts", "r");
@@ -35,13 +29,18 @@ static char *debugfs_dir(void)
 	return dir;
 }
 
-static const char *why_no_debugfs(void)
+/* What is missing is one line, and not among the answers: programs read these */
+static void note_no_debugfs(void)
 {
 	if (geteuid())
-		return "not root: buffers that your processes have open, without attachments; all: sudo " PROGRAM;
-	if (knows_filesystem("debugfs"))
-		return "no debugfs: buffers that processes have open, without attachments; all: mount -t debugfs none /sys/kernel/debug";
-	return "this kernel has no debugfs (CONFIG_DEBUG_FS): buffers that processes have open, without attachments";
+		fprintf(stderr,
+			"lsdmabuf: not root: buffers that your processes have open, without attachments; all: sudo lsdmabuf\n");
+	else if (knows_filesystem("debugfs"))
+		fprintf(stderr,
+			"lsdmabuf: no debugfs: buffers that processes have open, without attachments; all: mount -t debugfs none /sys/kernel/debug\n");
+	else
+		fprintf(stderr,
+			"lsdmabuf: this kernel has no debugfs (CONFIG_DEBUG_FS): buffers that processes have open, without attachments\n");
 }
 
 static bool has_types(const struct buffer *buf)
@@ -76,7 +75,8 @@ static void note_no_types(const char *dir, const struct buffer *buffers)
 	char *path = format("%s/dma_buf/converters", dir);
 
 	if (access(path, F_OK) && !has_types(buffers))
-		note("this kernel has no mapping types: it does not tell type, converter and route of attachments");
+		fprintf(stderr,
+			"lsdmabuf: this kernel has no mapping types: it does not tell type, converter and route of attachments\n");
 	free(path);
 }
 
@@ -91,7 +91,7 @@ struct buffer *buffers_read(void)
 		fclose(file);
 		note_no_types(dir, buffers);
 	} else {
-		note(why_no_debugfs());
+		note_no_debugfs();
 	}
 	free(dir);
 	holders_read(&buffers, !file);

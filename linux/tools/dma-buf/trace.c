@@ -471,7 +471,7 @@ void watch(bool json)
 }
 
 /* In the child, which must not remove what is its parent's: no die() */
-static void become(const struct passwd *user)
+static void switch_to(const struct passwd *user)
 {
 	if (initgroups(user->pw_name, user->pw_gid) || setgid(user->pw_gid) ||
 	    setuid(user->pw_uid)) {
@@ -496,7 +496,7 @@ static void __noreturn run_command(char **argv, const struct passwd *user,
 	close(go[0]);
 	unblock_signals(signals);
 	if (user)
-		become(user);
+		switch_to(user);
 	execvp(*argv, argv);
 	fprintf(stderr, PROGRAM ": %s: %s\n", *argv, strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);

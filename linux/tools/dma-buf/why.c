@@ -63,7 +63,6 @@ struct attempt {
 
 static const struct why_options *options;
 static struct attempt *attempts;
-static unsigned int findings;
 static bool lost;
 
 static struct {
@@ -72,26 +71,6 @@ static struct {
 	unsigned int mapped;
 	unsigned int detached_soon;
 } seen;
-
-/* What is said of one import; the rest of the sentence goes to @file */
-struct finding {
-	const char *kind;
-	const char *importer;
-	const char *comm;
-	int pid;
-	unsigned long long ino;
-	const char *exporter;
-	const char *word;
-	int err;
-	FILE *file;
-	char *text;
-	size_t len;
-};
-
-/* The finding before this one, not printed yet, and how often it came */
-static char *last;
-static unsigned int last_count;
-static unsigned int printed;
 
 /* ---- what a thread is doing ---- */
 
@@ -238,12 +217,6 @@ static void sights_told(struct attempt *attempt, const struct event *event)
 
 /* ---- sentences ---- */
 
-/* Without names of functions, the kernel has nothing but an address */
-static bool is_named(const char *importer)
-{
-	return !is_none(importer) && !is_address(importer);
-}
-
 /* A request names a device; only an attachment knows more */
 static const char *importer_of(const struct event *event,
 			       const struct attempt *attempt)
@@ -254,112 +227,6 @@ static const char *importer_of(const struct event *event,
 		if (is_named(pair->importer))
 			return pair->importer;
 	return event->importer;
-}
-
-static void open_text(struct finding *finding)
-{
-	finding->file = open_memstream(&finding->text, &finding->len);
-	if (!finding->file)
-		die("out of memory");
-}
-
-static void close_text(struct finding *finding)
-{
-	if (fclose(finding->file))
-		die("out of memory");
-}
-
-static void begin(struct finding *finding, const char *kind,
-		  const struct event *event, const char *importer)
-{
-	*finding = (struct finding){
-		.kind = kind,
-		.importer = is_named(importer) ? importer : NULL,
-		.comm = event->comm,
-		.pid = event->pid,
-		.ino = event->ino,
-		.exporter = event->exporter,
-		.err = event->err,
-	};
-	open_text(finding);
-	fprintf(finding->file, "%s (%s[%d]) ",
-		finding->importer ? clean(importer) : "an importer without a device",
-		clean_comm(event->comm), event->pid);
-	findings++;
-}
-
-static void add_buffer(const struct finding *finding, const char *verb)
-{
-	fprintf(finding->file, "%s buffer %llu of %s", verb, finding->ino,
-		clean(finding->exporter));
-}
-
-/* The JSON of a finding, without its end: how often it came */
-static char *json_of(const struct finding *finding)
-{
-	FILE *real = out;
-	char *text;
-	size_t len;
-
-	out = open_memstream(&text, &len);
-	if (!out)
-		die("out of memory");
-	fprintf(out, "  {");
-	json_member("kind", finding->kind);
-	fprintf(out, ", ");
-	json_member("importer", finding->importer);
-	fprintf(out, ", ");
-	json_member("comm", finding->comm);
-	fprintf(out, ", \"pid\": %d, \"ino\": %llu, ", finding->pid,
-		finding->ino);
-	json_member("exporter", finding->exporter);
-	fprintf(out, ", ");
-	json_member("word", finding->word);
-	fprintf(out, ", \"errno\": %d, ", abs(finding->err));
-	json_member("text", finding->text);
-	if (fclose(out))
-		die("out of memory");
-	out = real;
-	return text;
-}
-
-static void flush(void)
-{
-	if (!last)
-		return;
-	if (options->json) {
-		fprintf(out, "%s%s, \"times\": %u}", printed ? ",\n" : "", last,
-			last_count);
-	} else {
-		fputs(last, out);
-		if (last_count > 1)
-			fprintf(out, " (%u times)", last_count);
-		putc('\n', out);
-	}
-	printed++;
-	free(last);
-	last = NULL;
-}
-
-/* A program that tries again and again gets a single sentence */
-static void finish(struct finding *finding)
-{
-	char *text;
-
-	close_text(finding);
-	text = finding->text;
-	if (options->json) {
-		text = json_of(finding);
-		free(finding->text);
-	}
-	if (last && !strcmp(last, text)) {
-		free(text);
-	} else {
-		flush();
-		last = text;
-		last_count = 0;
-	}
-	last_count++;
 }
 
 /* Was there one with the same names before? Converters try a pair again */
@@ -403,13 +270,13 @@ static void tell_refused(const struct event *event,
 {
 	struct finding finding;
 
-	begin(&finding, "refused", event, importer_of(event, attempt));
+	finding_begin(&finding, "refused", event, importer_of(event, attempt));
 	finding.word = pair->verdict;
 	finding.err = pair->err;
-	add_buffer(&finding, verb);
+	finding_buffer(&finding, verb);
 	fprintf(finding.file, ": ");
 	tell_pair(pair, finding.file);
-	finish(&finding);
+	finding_finish(&finding);
 }
 
 static void tell_unexplained(const struct event *event,
@@ -417,8 +284,8 @@ static void tell_unexplained(const struct event *event,
 {
 	struct finding finding;
 
-	begin(&finding, "refused", event, importer_of(event, attempt));
-	add_buffer(&finding, "cannot import");
+	finding_begin(&finding, "refused", event, importer_of(event, attempt));
+	finding_buffer(&finding, "cannot import");
 	fprintf(finding.file, ": ");
 	if (attempt->pairs && !matched(attempt)) {
 		finding.word = NO_COMMON_TYPE;
@@ -426,13 +293,13 @@ static void tell_unexplained(const struct event *event,
 	} else {
 		tell_nothing_said(event->err, finding.file);
 	}
-	finish(&finding);
+	finding_finish(&finding);
 }
 
 static void tell_attach(const struct event *event,
 			const struct attempt *attempt)
 {
-	const unsigned int before = findings;
+	const unsigned int before = findings.count;
 	const struct pair *match = matched(attempt), *pair;
 
 	for (pair = attempt->pairs; pair; pair = pair->next) {
@@ -442,7 +309,7 @@ static void tell_attach(const struct event *event,
 			tell_refused(event, attempt, pair, "cannot import");
 	}
 	/* Without a pair, what was lost has said why */
-	if (findings == before && !(lost && !attempt->pairs))
+	if (findings.count == before && !(lost && !attempt->pairs))
 		tell_unexplained(event, attempt);
 }
 
@@ -457,10 +324,10 @@ static void tell_fallback(const struct event *event,
 		better = better->next;
 	if (!better || better == match || !match)
 		return;
-	begin(&finding, "fallback", event, importer_of(event, attempt));
+	finding_begin(&finding, "fallback", event, importer_of(event, attempt));
 	finding.word = better->verdict;
 	finding.err = better->err;
-	add_buffer(&finding, "imports");
+	finding_buffer(&finding, "imports");
 	if (!is_none(better->provider) && is_none(match->provider) &&
 	    !strcmp(better->offer, match->offer))
 		fprintf(finding.file,
@@ -472,7 +339,7 @@ static void tell_fallback(const struct event *event,
 			is_none(match->converter) ? "" : clean(match->converter),
 			clean(better->offer));
 	tell_pair(better, finding.file);
-	finish(&finding);
+	finding_finish(&finding);
 }
 
 static void list_pair(const struct event *event, const struct pair *pair)
@@ -488,8 +355,8 @@ static void list_pair(const struct event *event, const struct pair *pair)
 		.err = pair->err,
 	};
 
-	flush();
-	open_text(&finding);
+	findings_flush();
+	finding_open(&finding);
 	fprintf(finding.file, "  %s[%d] buffer %llu of %s: offer %s%s%s, ",
 		clean_comm(event->comm), event->pid, event->ino,
 		clean(event->exporter), clean(pair->offer),
@@ -497,8 +364,8 @@ static void list_pair(const struct event *event, const struct pair *pair)
 		is_none(pair->converter) ? "" : clean(pair->converter));
 	fprintf(finding.file, "request %s of %s: %s", clean(pair->request),
 		clean(pair->importer), clean(pair->verdict));
-	finish(&finding);
-	flush();
+	finding_finish(&finding);
+	findings_flush();
 }
 
 static void on_match(struct attempt *attempt, const struct event *event)
@@ -548,11 +415,11 @@ static void tell_map(const struct event *event)
 {
 	struct finding finding;
 
-	begin(&finding, "failed", event, event->importer);
-	add_buffer(&finding, "cannot map");
+	finding_begin(&finding, "failed", event, event->importer);
+	finding_buffer(&finding, "cannot map");
 	fprintf(finding.file, ": ");
 	tell_failed_map(event->err, finding.file);
-	finish(&finding);
+	finding_finish(&finding);
 }
 
 /* The exporter's refusal came just before, if it said anything */
@@ -587,14 +454,14 @@ static void on_failed(struct attempt *attempt, const struct event *event)
 		.err = event->err,
 	};
 
-	open_text(&finding);
+	finding_open(&finding);
 	fprintf(finding.file, "%s[%d] cannot %s ", clean_comm(event->comm),
 		event->pid, clean(event->verdict));
 	fprintf(finding.file, "buffer %llu of %s: ", event->ino,
 		clean(event->exporter));
 	tell_failed(event->verdict, event->err, finding.file);
-	findings++;
-	finish(&finding);
+	findings.count++;
+	finding_finish(&finding);
 	sights_told(attempt, event);
 }
 
@@ -617,16 +484,16 @@ static void tell_given_back(const struct event *event,
 {
 	struct finding finding;
 
-	begin(&finding, "given-back", event, sight->importer);
+	finding_begin(&finding, "given-back", event, sight->importer);
 	finding.err = event->call_err;
-	add_buffer(&finding, "gave back");
+	finding_buffer(&finding, "gave back");
 	tell_use(sight, finding.file);
 	fprintf(finding.file,
 		", and its system call failed with %s: the importer refused it, and not the kernel's DMA-buf code; ",
 		errno_name(event->call_err));
 	tell_own_reason(sight->type, sight->ranges, event->call_err,
 			finding.file);
-	finish(&finding);
+	finding_finish(&finding);
 }
 
 static void on_detach(struct attempt *attempt, const struct event *event)
@@ -674,18 +541,21 @@ static void tell_lookup(struct attempt *attempt)
 		.err = attempt->looked_up_err,
 	};
 
-	open_text(&finding);
+	finding_open(&finding);
 	fprintf(finding.file, "%s[%d] looked up buffer %llu of %s",
 		clean_comm(finding.comm), finding.pid, finding.ino,
 		clean(finding.exporter));
 	fprintf(finding.file,
-		", and its system call failed with %s before it was attached: %s; the kernel log may say more.",
-		errno_name(finding.err),
-		options->stock ?
-			"this kernel does not tell whether the importer or the exporter refused it" :
-			"the importer refused it, and asked nobody");
-	findings++;
-	finish(&finding);
+		", and its system call failed with %s before it was attached: ",
+		errno_name(finding.err));
+	if (options->stock)
+		fprintf(finding.file,
+			"this kernel does not tell whether the importer or the exporter refused it");
+	else
+		fprintf(finding.file, "the importer refused it, and asked nobody");
+	fprintf(finding.file, "; the kernel log may say more.");
+	findings.count++;
+	finding_finish(&finding);
 }
 
 /* Whatever is done with the buffer explains more than that it was looked up */
@@ -732,6 +602,7 @@ void why_event(const struct event *event)
 void why_begin(const struct why_options *why_options)
 {
 	options = why_options;
+	findings.json = options->json;
 	if (options->json)
 		fprintf(out, "{\"findings\": [\n");
 }
@@ -766,13 +637,13 @@ void why_end(void)
 
 	for (attempt = attempts; attempt; attempt = attempt->next)
 		settle_lookup(attempt, NULL);
-	flush();
+	findings_flush();
 	if (options->json)
 		fprintf(out,
 			"%s], \"lost\": %s, \"seen\": {\"looked_up\": %u, \"attached\": %u, \"mapped\": %u, \"detached_soon\": %u}}\n",
-			printed ? "\n" : "", lost ? "true" : "false",
+			findings.printed ? "\n" : "", lost ? "true" : "false",
 			seen.looked_up, seen.attached, seen.mapped,
 			seen.detached_soon);
-	else if (!findings && !lost)
+	else if (!findings.count && !lost)
 		print_seen();
 }

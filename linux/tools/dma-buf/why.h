@@ -30,6 +30,43 @@ struct pair {
 	struct function *functions;
 };
 
+/* What is said of one import; the rest of the sentence goes to @file */
+struct finding {
+	const char *kind;
+	const char *importer;
+	const char *comm;
+	int pid;
+	unsigned long long ino;
+	const char *exporter;
+	const char *word;
+	int err;
+	FILE *file;
+	char *text;
+	size_t len;
+};
+
+/* All of them */
+extern struct findings {
+	bool json;
+	unsigned int count;
+	unsigned int printed;
+} findings;
+
+/* finding.c */
+
+/* Opens @file, and with the event writes the beginning of the sentence */
+void finding_open(struct finding *finding);
+void finding_begin(struct finding *finding, const char *kind,
+		   const struct event *event, const char *importer);
+/* "VERB buffer 7 of EXPORTER" */
+void finding_buffer(const struct finding *finding, const char *verb);
+/* The sentence is complete: print it, or count it if it is that of before */
+void finding_finish(struct finding *finding);
+void findings_flush(void);
+bool is_named(const char *importer);
+
+/* reasons.c */
+
 bool is_none(const char *text);
 const char *errno_name(int err);
 
