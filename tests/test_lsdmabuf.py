@@ -82,6 +82,10 @@ int main(int argc, char **argv)
 	if (lost)
 		why_lost();
 	while (fgets(line, sizeof(line), stdin)) {
+		if (!strncmp(line, "lost", 4)) {
+			why_lost();
+			continue;
+		}
 		struct event event = {
 			.name = name, .comm = comm, .exporter = exporter, .provider = provider,
 			.importer = importer, .offer = offer, .request = request,
@@ -376,6 +380,10 @@ class Sentences(unittest.TestCase):
                              "nobody; the kernel log may say more.")
         self.assertEqual(len(self.said(looked_up, match("importer-refuses-p2p", more="call=5 error=-22"),
                                        end(more="call=5 error=-22"))), 1)
+
+    def test_lookup_before_a_loss(self):
+        """What was lost may have been the attach."""
+        self.assertEqual(self.said(other("dma_buf_get", "call=5 error=-22"), "lost"), [])
 
     def test_stock_kernel(self):
         looked_up = other("dma_buf_get", "call=5 error=-22")

@@ -609,6 +609,11 @@ void why_begin(const struct why_options *why_options)
 
 void why_lost(void)
 {
+	struct attempt *attempt;
+
+	/* What was done with these buffers may be among what was lost */
+	for (attempt = attempts; attempt; attempt = attempt->next)
+		forget_lookup(attempt);
 	if (!lost && !options->json)
 		fprintf(out,
 			"Events were lost: there were more refusals, or a reason is missing.\n");
