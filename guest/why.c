@@ -20,6 +20,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <linux/dma-buf.h>
+#include <linux/udmabuf.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -103,19 +104,33 @@ static int import_by(const char *name, int fd)
 	return row->import(fd);
 }
 
-static int export_udmabuf(void)
+/* RAM whose pages are in reverse order, so that no two are contiguous. */
+static int export_scattered(void)
 {
-	int fd = udmabuf_alloc(1UL << 20);
+	const unsigned int pages = 256;
+	struct udmabuf_create_list *list =
+		calloc(1, sizeof(*list) + pages * sizeof(list->list[0]));
+	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	int memfd = sealed_memfd(pages * PAGE), fd;
 
+	list->flags = UDMABUF_FLAGS_CLOEXEC;
+	list->count = pages;
+	for (unsigned int i = 0; i < pages; i++)
+		list->list[i] = (struct udmabuf_create_item){
+			.memfd = memfd, .size = PAGE,
+			.offset = (pages - 1 - i) * PAGE,
+		};
+	fd = ioctl(dev, UDMABUF_CREATE_LIST, list);
 	if (fd < 0)
-		fail("udmabuf: %s", err(fd));
+		fail("udmabuf: %s", err(errno));
+	free(list);
 	return fd;
 }
 
 static int command(const char *name)
 {
 	if (!strcmp(name, "contiguous"))
-		return import_by("vb2-dma-contig", export_udmabuf());
+		return import_by("vb2-dma-contig", export_scattered());
 	if (!strcmp(name, "vmap"))
 		return import_by("vb2-vmalloc", export_vfio());
 	if (!strcmp(name, "iova"))

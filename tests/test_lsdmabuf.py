@@ -376,8 +376,8 @@ class Sentences(unittest.TestCase):
         for events in ((looked_up,), (looked_up, *self.good("call=6"))):
             self.assertEqual(self.one(*events),
                              "qemu[7] looked up buffer 4 of vfio_pci, and its system call failed with "
-                             "EINVAL before it was attached: the importer refused it, and asked "
-                             "nobody; the kernel log may say more.")
+                             "EINVAL before it was attached: no event says why, so it was most likely "
+                             "the importer; the kernel log may say more.")
         self.assertEqual(len(self.said(looked_up, match("importer-refuses-p2p", more="call=5 error=-22"),
                                        end(more="call=5 error=-22"))), 1)
 

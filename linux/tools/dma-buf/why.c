@@ -552,7 +552,8 @@ static void tell_lookup(struct attempt *attempt)
 		fprintf(finding.file,
 			"this kernel does not tell whether the importer or the exporter refused it");
 	else
-		fprintf(finding.file, "the importer refused it, and asked nobody");
+		fprintf(finding.file,
+			"no event says why, so it was most likely the importer");
 	fprintf(finding.file, "; the kernel log may say more.");
 	findings.count++;
 	finding_finish(&finding);
