@@ -2,7 +2,7 @@
 # The front door: `make help`.  Each target sets up what it needs, and is quick
 # when there is nothing to do.  The work is done by tools/.
 
-export KVER LINUX STOCK JOBS CONFIG TEST_MINUTES PHASE
+export KVER LINUX STOCK JOBS CONFIG TEST_MINUTES PHASE PACKAGE
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -106,6 +106,7 @@ help:
 	@echo 'PHASE=1-fixes      series: that phase only'
 	@echo 'STOCK=1            run and kernel: without the series, to compare'
 	@echo 'CONFIG=/path       deb: configured like this; default is the running kernel'
+	@echo 'PACKAGE=lsdmabuf    deb: the tool without a kernel'
 	@echo 'JOBS=n             compile jobs, one for each CPU by default'
 	@echo 'FETCH_MIRROR=url   the Debian archive, by default the one of apt'
 	@echo 'NEED_GB=n          go on with n GB of free disk'

@@ -6,10 +6,12 @@
  * With an argument this program is the command that fails: it exports, imports,
  * and its exit status is the errno. Rows whose outcome depends on the machine
  * go by why.route=, which is how the GPU reaches the exporter's BAR, if it
- * does. With why.stock=1 it tries a kernel without the series.
+ * does. With why.stock=1 it tries a kernel without the series, with why.acs=1 a switch
+ * that redirects what passes it.
  */
 #include "lib/channel.h"
 #include "lib/dmabufs.h"
+#include "lib/ram.h"
 #include "lib/vfio.h"
 
 #include <dirent.h>
@@ -17,6 +19,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <linux/dma-buf.h>
+#include <linux/udmabuf.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -33,10 +36,11 @@
 #define TOOL "/bin/lsdmabuf"
 #define SELF "/bin/why"
 #define INSTANCES "/sys/kernel/tracing/instances"
-#define NO_TYPES "lsdmabuf: this kernel has no DMA-buf mapping types"
+#define NO_TYPES "lsdmabuf: this kernel has no mapping types: *"
+#define MSI_IOVA 0xfee00000UL	/* reserved for interrupts */
 #define NOBODY 65534
 
-static bool is_command;
+static bool is_command, stock;
 static char route[32];		/* empty if there is none */
 
 void fail(const char *fmt, ...)
@@ -88,8 +92,50 @@ static int import_often(void)
 	return ret;
 }
 
+static int import_by(const char *name, int fd)
+{
+	const struct importer_row *row = importers;
+
+	while (row->name && strcmp(row->name, name))
+		row++;
+	if (!row->name)
+		fail("no importer '%s'", name);
+	return row->import(fd);
+}
+
+/* RAM whose pages are in reverse order, so that no two are contiguous. */
+static int export_scattered(void)
+{
+	const unsigned int pages = 256;
+	struct udmabuf_create_list *list =
+		calloc(1, sizeof(*list) + pages * sizeof(list->list[0]));
+	int dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	int memfd = sealed_memfd(pages * PAGE), fd;
+
+	list->flags = UDMABUF_FLAGS_CLOEXEC;
+	list->count = pages;
+	for (unsigned int i = 0; i < pages; i++)
+		list->list[i] = (struct udmabuf_create_item){
+			.memfd = memfd, .size = PAGE,
+			.offset = (pages - 1 - i) * PAGE,
+		};
+	fd = ioctl(dev, UDMABUF_CREATE_LIST, list);
+	if (fd < 0)
+		fail("udmabuf: %s", err(errno));
+	free(list);
+	return fd;
+}
+
 static int command(const char *name)
 {
+	if (!strcmp(name, "contiguous"))
+		return import_by("vb2-dma-contig", export_scattered());
+	if (!strcmp(name, "vmap"))
+		return import_by("vb2-vmalloc", export_vfio());
+	if (!strcmp(name, "iova"))
+		return import_iommufd_at(export_vfio(), MSI_IOVA);
+	if (!strcmp(name, "uid"))
+		return -(int)getuid();
 	if (!strcmp(name, "zcrx"))
 		return import_zcrx(export_vfio());
 	if (!strcmp(name, "gpu"))
@@ -137,17 +183,23 @@ static void start(const char *const *argv)
 	close(fd[1]);
 }
 
-static void finish(void)
+static void read_output(void)
 {
 	size_t len = 0;
 	ssize_t n;
-	int status;
 
 	while ((n = read(output.fd, output.text + len,
 			 sizeof(output.text) - 1 - len)) > 0)
 		len += n;
 	output.text[len] = '\0';
 	close(output.fd);
+}
+
+static void finish(void)
+{
+	int status;
+
+	read_output();
 	waitpid(output.pid, &status, 0);
 	output.status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
 					      WEXITSTATUS(status);
@@ -205,16 +257,21 @@ static void need_one_line(const char *pattern, int status)
 }
 
 /* What the tool switches on, it removes. */
-static void need_no_instance(void)
+static void need_instances(int want)
 {
 	DIR *dir = opendir(INSTANCES);
 	struct dirent *entry;
 
 	while (dir && (entry = readdir(dir)))
-		if (entry->d_name[0] != '.')
+		if (entry->d_name[0] != '.' && want-- <= 0)
 			fail("the instance %s is left behind", entry->d_name);
 	if (dir)
 		closedir(dir);
+}
+
+static void need_no_instance(void)
+{
+	need_instances(0);
 }
 
 /* ---- rows: --why COMMAND ---- */
@@ -226,7 +283,8 @@ struct sentence {
 	const char *pattern;
 };
 
-#define NOT_REFUSED "No import of a DMA-buf was refused."
+#define NOT_REFUSED "The kernel saw no refusal; it saw: 1 looked up, 1 attached, *"
+#define NO_IMPORT "The kernel saw no import of a DMA-buf. *"
 
 static const struct sentence always[] = {
 	{ "static importer of a BAR", "zcrx", EOPNOTSUPP,
@@ -238,12 +296,23 @@ static const struct sentence always[] = {
 	{ "types that do not meet", "types", EOPNOTSUPP,
 	  "* (why[[]*]) cannot import buffer * of system: the exporter offers SGT, the importer asks for PAL, *." },
 	{ "nothing refused", "pal", 0, NOT_REFUSED },
+	{ "importer wants contiguous memory", "contiguous", EFAULT,
+	  "* (why[[]*]) gave back buffer * of udmabuf after it was mapped, as SGT in * pieces, and its system call failed with EFAULT: *contiguous*" },
+	{ "exporter has nothing for the CPU", "vmap", EFAULT,
+	  "why[[]*] cannot vmap buffer * of vfio_pci*: its exporter cannot give it to the CPU; *" },
+	{ "reserved IOVA", "iova", EINVAL,
+	  "* (why[[]*]) gave back buffer * of vfio_pci* after it was *, and its system call failed with EINVAL: *reserved*" },
 	{},
 };
 
 static const struct sentence gpu_refused = {
 	"bridge not whitelisted", "gpu", EOPNOTSUPP,
 	"0000:* (why[[]*]) cannot import buffer * of vfio_pci*: the host bridge between *; *."
+};
+
+static const struct sentence gpu_redirected = {
+	"ACS redirection", "gpu", EOPNOTSUPP,
+	"0000:* (why[[]*]) cannot import buffer * of vfio_pci*: *ACS redirection at 0000:*; boot with pci=disable_acs_redir=0000:*, which *."
 };
 
 /* Pairs are refused before the converter comes to it: not a word of these. */
@@ -270,10 +339,49 @@ static void row_verbose(const void *unused)
 	say("note %s", output.text);
 }
 
+/* Whether it is JSON is for the host to say */
+static void row_why_json(const void *unused)
+{
+	TOOL_RUN("--why", "--json", SELF, "zcrx");
+	need_status(EOPNOTSUPP);
+	need_line("*\"kind\": \"refused\", \"importer\": \"0000:*\", \"comm\": \"why\", *\"word\": \"importer-refuses-p2p\", \"errno\": 95, *");
+	say("note %s", output.text);
+}
+
+static void row_output(const void *unused)
+{
+	TOOL_RUN("--why", "-o", "/tmp/said", SELF, "zcrx");
+	need_status(EOPNOTSUPP);
+	if (output.text[0])
+		fail("said %s", output.text);
+	output.fd = open("/tmp/said", O_RDONLY | O_CLOEXEC);
+	if (output.fd < 0)
+		fail("no file: %s", err(errno));
+	read_output();
+	need_line("* (why[[]*]) cannot import buffer * of vfio_pci*");
+}
+
+static void row_user(const void *unused)
+{
+	static const char line[] = "tester:x:77:78::/tmp:/bin/none\n";
+	int fd;
+
+	mkdir("/etc", 0755);
+	fd = open("/etc/passwd", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, line, strlen(line)) != (ssize_t)strlen(line))
+		fail("/etc/passwd: %s", err(errno));
+	close(fd);
+	TOOL_RUN("--why", "-u", "tester", SELF, "uid");
+	need_one_line(NO_IMPORT, 77);
+	TOOL_RUN("--why", "-u", "nobody-of-this-name", SELF, "uid");
+	need_one_line("lsdmabuf: there is no user nobody-of-this-name", 1);
+	need_no_instance();
+}
+
 static void row_exit_status(const void *unused)
 {
 	TOOL_RUN("--why", SELF, "killed");
-	need_one_line(NOT_REFUSED, 128 + SIGKILL);
+	need_one_line(NO_IMPORT, 128 + SIGKILL);
 	TOOL_RUN("--why", "/bin/nothing");
 	need_status(127);
 	need_line("lsdmabuf: /bin/nothing: No such file or directory");
@@ -316,7 +424,7 @@ static void row_record(const void *unused)
 	need_line("* (why[[]*]) cannot import * of system: *");
 	say("note %s", output.text);
 	TOOL_RUN("--why");
-	need_one_line(NOT_REFUSED, 0);
+	need_one_line(NO_IMPORT, 0);
 	import_in_background("types");
 	TOOL_RUN("--why");
 	need_one_line("* (why[[]*]) cannot import * of system: *", 0);
@@ -374,14 +482,15 @@ struct shared {
 	pid_t mapper;
 };
 
-/* The name tries to pass for a buffer of its own. */
+/* It tries to end its buffer, and hides nothing from the table. */
+#define HOSTILE "a \"\n\tAttached Devices:\nTotal \n"
+
 static struct shared share(void)
 {
 	struct shared shared = { .heap = export_system() };
 	int ret;
 
-	if (ioctl(shared.heap, DMA_BUF_SET_NAME,
-		  "a \"b\"\n8\t0\t0\t1\tx\t9\ty"))
+	if (ioctl(shared.heap, DMA_BUF_SET_NAME, HOSTILE))
 		fail("DMA_BUF_SET_NAME: %s", err(errno));
 	shared.mapper = map_elsewhere(shared.heap);
 	ret = import_virtio_gpu(shared.heap);
@@ -405,7 +514,7 @@ static void row_table(const void *unused)
 	kill(shared.mapper, SIGKILL);
 	need_status(0);
 	need_line("INO *SIZE  EXPORTER  *NAME *HOLDERS *IMPORTER *TYPE  CONVERTER  DETAIL");
-	need_line("*%lu  *1M  system *a \"b\"*why[[]%d],why[[]%d]*0000:* SGT *- *p2p=*",
+	need_line("*%lu  *1M  system *\"a \\\\\"*\"*why[[]%d],why[[]%d]*0000:* SGT *- *p2p=*",
 		  ino_of(shared.heap), pid, shared.mapper);
 	need_line("*%lu  *1M  vfio_pci* - *why[[]%d]*", ino_of(shared.bar), pid);
 	need_line("* iommufd *PAL   -");
@@ -424,7 +533,7 @@ static void row_tree(const void *unused)
 	kill(shared.mapper, SIGKILL);
 	need_status(0);
 	need_line("system");
-	need_line("`- %lu  1M  \"a \"b\"\"  held by why[[]%d],why[[]%d]",
+	need_line("`- %lu  1M  \"a \\\\\"*\"  held by why[[]%d],why[[]%d]",
 		  ino_of(shared.heap), pid, shared.mapper);
 	need_line("    `- 0000:*  SGT  p2p=*");
 	need_line("`- %lu  1M  held by why[[]%d]", ino_of(shared.bar), pid);
@@ -440,7 +549,7 @@ static void row_json(const void *unused)
 	TOOL_RUN("--json");
 	kill(shared.mapper, SIGKILL);
 	need_status(0);
-	need_line("*\"ino\": %lu, \"size\": 1048576, *\"name\": \"a \\\\\"b\\\\\"\",",
+	need_line("*\"ino\": %lu, \"size\": 1048576, *\"name\": \"a \\\\\"*\",",
 		  ino_of(shared.heap));
 	need_line("*{\"pid\": %d, \"comm\": \"why\", \"fds\": 0, \"maps\": 1}*",
 		  shared.mapper);
@@ -457,7 +566,8 @@ static void wait_until_watching(void)
 	char path[200], on = '0';
 
 	snprintf(path, sizeof(path), INSTANCES
-		 "/lsdmabuf-%d/events/dma_buf/dma_buf_detach/enable", output.pid);
+		 "/lsdmabuf-%d/events/dma_buf/%s/enable", output.pid,
+		 stock ? "dma_buf_detach" : "dma_buf_unmap");
 	for (int ms = 0; on != '1'; ms += 10) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 
@@ -492,25 +602,84 @@ static void row_watch(const void *unused)
 
 /* ---- rows: errors ---- */
 
-static void row_not_root(const void *unused)
+/* The next one that starts removes what is left of it. */
+static void row_killed(const void *unused)
+{
+	start((const char *const[]){ TOOL, "--watch", NULL });
+	wait_until_watching();
+	kill(output.pid, SIGKILL);
+	finish();
+	need_status(128 + SIGKILL);
+	start((const char *const[]){ TOOL, "--watch", NULL });
+	wait_until_watching();
+	need_instances(1);
+	import_in_background("pal");
+	kill(output.pid, SIGINT);
+	finish();
+	/* The one that was in use meanwhile still is */
+	need_line("* why[[]*] dma_buf_mapping_attach: *");
+	need_no_instance();
+}
+
+static void become_nobody(void)
 {
 	if (setgid(NOBODY) || setuid(NOBODY))
 		fail("setuid: %s", err(errno));
+}
+
+/* What one's own processes have open, and a line about what is missing. */
+static void row_not_root(const void *unused)
+{
+	int fd = export_system();
+
+	if (ioctl(fd, DMA_BUF_SET_NAME, "mine"))
+		fail("DMA_BUF_SET_NAME: %s", err(errno));
+	become_nobody();
+	/* Becoming somebody else makes a process private, up to the next exec */
 	TOOL_RUN();
-	need_one_line("lsdmabuf: needs root: sudo lsdmabuf", 1);
+	need_status(0);
+	need_line("lsdmabuf: not root: buffers that your processes have open, *: sudo lsdmabuf");
+	need_line("INO *");
+	if (fcntl(fd, F_SETFD, 0))
+		fail("fcntl: %s", err(errno));
+	TOOL_RUN("--json");
+	need_status(0);
+	need_line("*\"ino\": %lu, \"size\": 1048576, *\"exporter\": \"system\", \"name\": \"mine\",",
+		  ino_of(fd));
+	need_line("*\"comm\": \"lsdmabuf\", \"fds\": 1, *");
 	TOOL_RUN("--why", SELF, "pal");
 	need_one_line("lsdmabuf: needs root: sudo lsdmabuf", 1);
 }
 
 static void row_no_debugfs(const void *unused)
 {
+	int fd = export_system();
+
 	if (unshare(CLONE_NEWNS) ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    umount2("/sys/kernel/debug", MNT_DETACH))
 		fail("cannot unmount debugfs: %s", err(errno));
 	TOOL_RUN();
-	need_one_line("lsdmabuf: no debugfs: mount -t debugfs none /sys/kernel/debug", 1);
+	need_status(0);
+	need_line("lsdmabuf: no debugfs: buffers that processes have open, *: mount -t debugfs none /sys/kernel/debug");
+	need_line("*%lu *1M *system *- *why[[]%d] *-", ino_of(fd), getpid());
 	say("note %s", output.text);
+}
+
+static void row_totals(const void *unused)
+{
+	struct shared shared = share();
+
+	TOOL_RUN("--totals");
+	kill(shared.mapper, SIGKILL);
+	need_line("BUFFERS *SIZE *EXPORTER");
+	need_line(" *1 *1M  system");
+	need_line(" *2 *2M  why[[]%d]", getpid());
+	need_line(" *1 *1M  why[[]%d]", shared.mapper);
+	TOOL_RUN("--totals", "--json");
+	need_line("*\"exporter\": \"system\", \"buffers\": 1, \"size\": 1048576*");
+	TOOL_RUN("-p", "1");
+	need_one_line("INO *", 0);
 }
 
 static void row_usage(const void *unused)
@@ -518,6 +687,11 @@ static void row_usage(const void *unused)
 	TOOL_RUN("--tree", "--json");
 	need_status(1);
 	need_line("usage: lsdmabuf *");
+	TOOL_RUN("--user", "root");
+	need_status(1);
+	need_line("usage: lsdmabuf *");
+	TOOL_RUN("-p", "x");
+	need_one_line("lsdmabuf: 'x' is not a PID", 1);
 	TOOL_RUN("--nothing");
 	need_status(1);
 	need_line("usage: lsdmabuf *");
@@ -528,15 +702,50 @@ static void row_usage(const void *unused)
 	need_one_line("lsdmabuf *", 0);
 }
 
-static void row_stock(const void *unused)
+/* Buffers, holders and importers show; types do not, and it says so. */
+static void row_stock_list(const void *unused)
 {
+	int fd = export_system(), ret = import_virtio_gpu(fd);
+
+	if (ret)
+		fail("virtio-gpu: %s", err(ret));
 	TOOL_RUN();
-	need_one_line(NO_TYPES, 1);
+	need_status(0);
+	need_line(NO_TYPES);
+	need_line("*%lu  *1M  system *- *why[[]%d] *0000:* - *-", ino_of(fd), getpid());
 	say("note %s", output.text);
-	TOOL_RUN("--watch");
-	need_one_line(NO_TYPES, 1);
-	TOOL_RUN("--why", SELF, "zcrx");
-	need_one_line(NO_TYPES, 1);
+}
+
+static void row_stock_why(const void *arg)
+{
+	const struct sentence *want = arg;
+
+	TOOL_RUN("--why", SELF, want->command);
+	need_one_line(want->pattern, want->status);
+	need_no_instance();
+	say("note %s", output.text);
+}
+
+static const struct sentence stock_sentences[] = {
+	{ "stock: static importer of a BAR", "zcrx", EOPNOTSUPP,
+	  "why[[]*] looked up buffer * of vfio_pci*, and its system call failed with EOPNOTSUPP before it was attached: this kernel does not tell *" },
+	{ "stock: importer wants contiguous memory", "contiguous", EFAULT,
+	  "* (why[[]*]) gave back buffer * of udmabuf after it was attached, and its system call failed with EFAULT: *" },
+	{ "stock: nothing refused", "uid", 0, NO_IMPORT },
+	{},
+};
+
+static void row_stock_watch(const void *unused)
+{
+	stock = true;
+	start((const char *const[]){ TOOL, "--watch", "--json", NULL });
+	wait_until_watching();
+	import_in_background("contiguous");
+	sleep(2);
+	kill(output.pid, SIGINT);
+	finish();
+	need_status(0);
+	need_line("{\"time\": *, \"comm\": \"why\", \"pid\": *, \"event\": \"dma_buf_detach\", *}");
 	need_no_instance();
 }
 
@@ -568,6 +777,9 @@ static void all_rows(void)
 		row(s->name, row_sentence, s);
 	row(gpu->name, row_sentence, gpu);
 	row("--verbose", row_verbose, NULL);
+	row("--why --json", row_why_json, NULL);
+	row("--output", row_output, NULL);
+	row("--user", row_user, NULL);
 	row("exit status", row_exit_status, NULL);
 	row("12000 times", row_often, NULL);
 	row("record, tell, record", row_record, NULL);
@@ -575,15 +787,25 @@ static void all_rows(void)
 	row("table", row_table, NULL);
 	row("--tree", row_tree, NULL);
 	row("--json", row_json, NULL);
+	row("--totals", row_totals, NULL);
 	row("--watch", row_watch, NULL);
+	row("killed", row_killed, NULL);
 	row("not root", row_not_root, NULL);
 	row("no debugfs", row_no_debugfs, NULL);
 	row("usage", row_usage, NULL);
 }
 
+static void stock_rows(void)
+{
+	row("stock: list", row_stock_list, NULL);
+	for (const struct sentence *s = stock_sentences; s->name; s++)
+		row(s->name, row_stock_why, s);
+	row("stock: --watch", row_stock_watch, NULL);
+}
+
 int main(int argc, char **argv)
 {
-	char stock[4];
+	char word[4];
 
 	if (argc > 1) {
 		is_command = true;
@@ -591,8 +813,10 @@ int main(int argc, char **argv)
 	}
 	fcntl(CHANNEL_FD, F_SETFD, FD_CLOEXEC);
 	cmdline_get("why.route", route, sizeof(route));
-	if (cmdline_get("why.stock", stock, sizeof(stock)))
-		row("no mapping types", row_stock, NULL);
+	if (cmdline_get("why.stock", word, sizeof(word)))
+		stock_rows();
+	else if (cmdline_get("why.acs", word, sizeof(word)))
+		row(gpu_redirected.name, row_sentence, &gpu_redirected);
 	else
 		all_rows();
 	return 0;

@@ -423,7 +423,10 @@ def build_lsdmabuf():
 
 
 # Name, machine, kernel command line; the GPU gets to a BAR by why.route.
-WHY = (("why", "live", ""), ("why-epyc", "live,cpu=EPYC", f"why.route=host-bridge-iova {REPEATED}"))
+WHY = (("why", "live", ""), ("why-epyc", "live,cpu=EPYC", f"why.route=host-bridge-iova {REPEATED}"),
+       ("why-acs", "live,switch,acs", f"why.acs=1 {REPEATED}"))
+# One vivid for vb2-vmalloc, one for vb2-dma-contig.
+VIVID = "vivid.n_devs=2 vivid.allocators=0,1 vivid.node_types=0x1,0x1"
 
 
 def area_why():
@@ -442,13 +445,12 @@ def why(name, machine, more, **how):
     if no_gpu():
         yield Case("lsdmabuf", "skip", no_gpu())
         return
-    yield from in_vm(name, "why", "--machine", machine, append=f"kunit.enable=0 {more}",
+    yield from in_vm(name, "why", "--machine", machine, append=f"kunit.enable=0 {VIVID} {more}",
                      modules=ours.LIVE, timeout=600, **how)
     yield from json_of(PREFIX + name)
 
 
-QUERIES = ("vivid.n_devs=2 vivid.allocators=0,1 vivid.node_types=0x1,0x1 cma=32M@256M "
-           "dma_debug_driver=virtio-pci")
+QUERIES = f"{VIVID} cma=32M@256M dma_debug_driver=virtio-pci"
 
 
 def area_queries():
@@ -472,15 +474,21 @@ def area_modules():
                      append=f"kunit.need={KUNIT_NEEDED} kunit.filter_glob={KUNIT_SUITES} {QUERIES}")
 
 
+# Rows whose note is JSON, and what is in it: the name of a list, and how long that is.
+JSON_ROWS = {"--json": ("buffers", 2), "--why --json": ("findings", 1)}
+
+
 def json_of(name):
     """What lsdmabuf --json has printed, if it did, in the eyes of another parser."""
     for row in json.loads((where("RESULTS") / f"{name}.json").read_text())["rows"]:
-        if row["name"] == "--json" and row["result"] == "pass":
-            try:
-                good = len(json.loads(row["note"])["buffers"]) == 2
-                yield Case("--json is JSON", "pass" if good else "fail", "" if good else row["note"])
-            except (ValueError, KeyError) as err:
-                yield Case("--json is JSON", "fail", str(err))
+        if row["name"] not in JSON_ROWS or row["result"] != "pass":
+            continue
+        what, length = JSON_ROWS[row["name"]]
+        try:
+            good = len(json.loads(row["note"])[what]) == length
+            yield Case(f"{row['name']} is JSON", "pass" if good else "fail", "" if good else row["note"])
+        except (ValueError, KeyError) as err:
+            yield Case(f"{row['name']} is JSON", "fail", str(err))
 
 
 PROGRAMS = TOP / "tests/kcov/programs.txt"

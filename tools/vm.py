@@ -320,6 +320,10 @@ SWITCH = ["-device", "pcie-root-port,id=switch_port,chassis=2,slot=2",
           "-device", "xio3130-downstream,id=down1,bus=up,chassis=4,slot=4"]
 
 
+# A bridge that has ACS, which the switch's own ports have not: below the second of these
+# it redirects what passes between the two.
+ACS_PORT = ["-device", "pcie-root-port,id=acs,bus=down1,chassis=8,slot=8"]
+
 # A network card that VFIO's selftests have a driver for; QEMU has it since 8.0.
 IGB = ["-device", "pcie-root-port,id=igb_port,chassis=7,slot=7", "-device", "igb,bus=igb_port"]
 
@@ -355,12 +359,12 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
     """The machine: two exporters, one of them behind a root port, and edus.
 
     `machine` may have more: "live" for the devices of the larger kernel,
-    "switch" to put exporter and importer below one, "sriov" for PFs with VFs,
+    "switch" to put exporter and importer below one, "acs" to have it redirect, "sriov" for PFs with VFs,
     "igb" for that card, "cpu=MODEL", "count" for a time stamp counter that counts instructions and
     BARs of a GiB.
     """
     words = dict(word.partition("=")[::2] for word in machine.split(",") if word)
-    first_bus = "down1" if "switch" in words else "pcie.0"
+    first_bus = "acs" if "acs" in words else "down1" if "switch" in words else "pcie.0"
     time_options = ["-accel", "tcg,thread=multi"]
     if smp > 1:
         # A busy host may be late with the ticks that this check counts.
@@ -371,6 +375,7 @@ def qemu_command(qemu, kernel, initrd, append, mem, smp, bars, channel, console,
     devices = ["-device", "intel-iommu,intremap=on,caching-mode=on"]
     # First, so that what is below a switch has the lowest bus numbers.
     devices += (SWITCH if "switch" in words else []) + importers(words)
+    devices += ACS_PORT if "acs" in words else []
     devices += ["-device", "pcie-root-port,id=root_port,chassis=1,slot=1"]
     devices += functions() if "sriov" in words else []
     devices += IGB if "igb" in words else []
@@ -626,7 +631,7 @@ def parse_args(argv):
     add("--append", default="", help="more for the kernel command line")
     add("--timeout", type=float, default=120, metavar="SECONDS")
     add("--qemu", default="qemu-system-x86_64")
-    add("--machine", default="", metavar="WORDS", help="live, switch, sriov, igb, cpu=MODEL, count")
+    add("--machine", default="", metavar="WORDS", help="live, switch, acs, sriov, igb, cpu=MODEL, count")
     add("--expect", default="", metavar="AREA", help="demand what tests/areas.txt says of it")
     add("--table", action="store_true", help="print every row, not only failed ones")
     return parser.parse_args(argv)

@@ -294,7 +294,7 @@ static uint64_t size_of(int dmabuf)
 	return check(lseek(dmabuf, 0, SEEK_END), "size of the DMA-buf");
 }
 
-int import_iommufd(int dmabuf)
+int import_iommufd_at(int dmabuf, uint64_t iova)
 {
 	static struct pdev edu;
 	int iommufd = iommufd_open();
@@ -307,7 +307,12 @@ int import_iommufd(int dmabuf)
 	pci_bind_vfio(bdf[0]);
 	pdev_open(&edu, bdf[0], 0, iommufd);
 	pdev_attach(&edu, ioas);
-	return ioas_map_fd(iommufd, ioas, dmabuf, &all, SOME_IOVA, true);
+	return ioas_map_fd(iommufd, ioas, dmabuf, &all, iova, true);
+}
+
+int import_iommufd(int dmabuf)
+{
+	return import_iommufd_at(dmabuf, SOME_IOVA);
 }
 
 static int prime_import(const char *driver, int dmabuf)

@@ -6,6 +6,8 @@
 #ifndef GUEST_DMABUFS_H
 #define GUEST_DMABUFS_H
 
+#include <stdint.h>
+
 struct pdev;
 
 /* An export gives the fd of a DMA-buf, an import 0 or -errno. */
@@ -32,6 +34,7 @@ int heap_buffer(int heap);
 int export_system(void);
 int export_vfio(void);
 int import_iommufd(int dmabuf);
+int import_iommufd_at(int dmabuf, uint64_t iova);
 int import_virtio_gpu(int dmabuf);
 int import_zcrx(int dmabuf);
 

@@ -18,6 +18,7 @@
 #include <string.h>
 
 typedef uint8_t u8;
+typedef uint16_t u16;
 typedef uint64_t u64;
 typedef u64 phys_addr_t;
 typedef u64 dma_addr_t;
@@ -265,9 +266,21 @@ struct device {
 	bool merges;			/* dma_map_sgtable() joins entries */
 };
 
+struct pci_host_bridge {
+	struct pci_bus *bus;
+};
+
+struct pci_bus {
+	int domain, number;
+	struct pci_host_bridge *host;
+};
+
 struct pci_dev {
 	struct device dev;
 	int refs;
+	struct pci_bus *bus;
+	struct pci_dev *above;
+	u16 acs_cap, acs_ctrl;
 };
 
 struct p2pdma_provider {
@@ -285,6 +298,19 @@ int pci_p2pdma_distance(struct pci_dev *provider, struct device *client,
 			bool verbose);
 enum pci_p2pdma_map_type pci_p2pdma_map_type(struct p2pdma_provider *provider,
 					     struct device *dev);
+#define pci_name(pdev)			((pdev)->dev.name)
+#define pci_upstream_bridge(pdev)	((pdev)->above)
+#define pci_find_host_bridge(bus)	((bus)->host)
+#define pci_domain_nr(bus)		((bus)->domain)
+#define PCI_POSSIBLE_ERROR(val)		((val) == (typeof(val))~0)
+#define PCI_ACS_CTRL	0x06
+#define PCI_ACS_RR	0x04
+#define PCI_ACS_CR	0x08
+#define PCI_ACS_EC	0x20
+#define PCI_ACS_SV	0x01
+struct pci_dev *pci_get_domain_bus_and_slot(int domain, unsigned int bus,
+					    unsigned int devfn);
+int pci_read_config_word(const struct pci_dev *pdev, int where, u16 *value);
 #define pci_p2pdma_bus_addr_map(p, phys)	((phys) + (p)->bus_offset)
 
 /* ---- scatterlists; each entry is an allocation, so that one too far is found ---- */

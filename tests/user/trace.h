@@ -63,6 +63,15 @@ static inline void trace_dma_buf_unmap(const struct dma_buf_attachment *attach,
 	trace_note("unmap", route, ranges, err);
 }
 
+static inline void trace_dma_buf_p2p_obstacle(struct pci_dev *provider,
+					      struct pci_dev *client,
+					      struct pci_dev *function)
+{
+	CHECK(pci_name(provider)[0] && pci_name(client)[0]);
+	trace_note("obstacle", pci_name(function), 0, 0);
+}
+
+#define trace_dma_buf_p2p_obstacle_enabled()	(shim.traced)
 #define trace_dma_buf_match_enabled()	(shim.traced)
 #define trace_dma_buf_map_enabled()	(shim.traced)
 #define trace_dma_buf_unmap_enabled()	(shim.traced)

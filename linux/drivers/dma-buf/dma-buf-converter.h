@@ -92,6 +92,18 @@ struct dma_buf_phys_list {
 	struct phys_vec phys[] __counted_by(count);
 };
 
+#ifdef CONFIG_PCI_P2PDMA
+const char *dma_buf_p2p_obstacle(struct pci_dev *provider,
+				 struct pci_dev *client, bool name);
+#else
+static inline const char *dma_buf_p2p_obstacle(struct pci_dev *provider,
+					       struct pci_dev *client,
+					       bool name)
+{
+	return "no-p2pdma";
+}
+#endif
+
 /*
  * The only ways from an attachment to physical addresses. They are not exported;
  * dma_buf_pal_map_phys() is, to named modules.

@@ -25,11 +25,11 @@
  *
  * pci_p2pdma_distance() also looks at the parents of a client that is not a PCI
  * device, pci_p2pdma_map_type() does not. Require what both accept, or the
- * attach promises what the map then refuses. Between two PCI devices, only one
- * obstacle is left: a host bridge that is not known to forward P2P.
+ * attach promises what the map then refuses.
  */
 static const char *
-dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
+dma_buf_sgt_p2p_obstacle(const struct dma_buf_match_args *args,
+			 struct pci_dev *provider,
 			 const struct dma_buf_mapping_match *imp)
 {
 	struct device *client = imp->sgt_data.importing_dma_device;
@@ -39,7 +39,8 @@ dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
 	if (!dev_is_pci(client))
 		return "p2p-distance";
 	if (pci_p2pdma_distance(provider, client, false) < 0)
-		return "host-bridge-not-whitelisted";
+		return dma_buf_p2p_obstacle(provider, to_pci_dev(client),
+					    args->dmabuf);
 	return NULL;
 }
 
@@ -54,7 +55,7 @@ static int dma_buf_sgt_match_p2p(struct dma_buf_match_args *args,
 		    DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE || !pdev))
 		return -EINVAL;
 
-	why = dma_buf_sgt_p2p_obstacle(pdev, imp);
+	why = dma_buf_sgt_p2p_obstacle(args, pdev, imp);
 	return why ? dma_buf_match_refuse(args, why) : 0;
 }
 

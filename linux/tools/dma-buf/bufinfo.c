@@ -1,123 +1,124 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Collects the buffers and their attachments from debugfs, and the processes
- * that have them open or mapped from /proc.
+ * Reads the buffers and their attachments from the text of bufinfo in debugfs.
+ *
+ * Whoever holds a buffer can name it, with up to 31 bytes of free text and lines
+ * of its own. Of each buffer the kernel writes
+ *
+ *	SIZE FLAGS MODE COUNT EXPORTER INO NAME, with tabs between
+ *	its fences, one a line
+ *	"\tAttached Devices:"
+ *	a tab and the importer, one a line
+ *	"Total N devices attached"
+ *	an empty line
+ *
+ * Only the last two end a buffer, only after the third, and only if N is right.
+ * A name is too short for the third and the last two, so that nothing in it can
+ * end its buffer, or be taken for another one. What a name claims to be attached
+ * is dropped when the kernel's own "Attached Devices:" comes.
  */
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
-#include <linux/magic.h>
-#include <mntent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
-#include <unistd.h>
 
 #include "lsdmabuf.h"
 
-/* In the names of files in /proc */
-#define DMABUF_PATH "/dmabuf:"
+#define NAME_LEN 31
 
-#ifndef DMA_BUF_MAGIC
-#define DMA_BUF_MAGIC 0x444d4142
-#endif
+enum { BETWEEN, IN_BUFFER, IN_ATTACHMENTS, AFTER_TOTAL };
 
-/* ---- debugfs ---- */
-
-static char *debugfs_dir(void)
-{
-	FILE *mounts = setmntent("/proc/self/mounts", "r");
-	struct mntent *entry;
-	char *dir = NULL;
-
-	while (mounts && !dir && (entry = getmntent(mounts)))
-		if (!strcmp(entry->mnt_type, "debugfs"))
-			dir = copy(entry->mnt_dir);
-	if (mounts)
-		endmntent(mounts);
-	if (dir)
-		return dir;
-	if (!knows_filesystem("debugfs"))
-		die("this kernel has no debugfs (CONFIG_DEBUG_FS)");
-	die("no debugfs: mount -t debugfs none /sys/kernel/debug");
-}
-
-static FILE *bufinfo_open(void)
-{
-	char path[4096], *dir = debugfs_dir();
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/dma_buf", dir);
-	if (access(path, F_OK))
-		die("this kernel has no DMA-bufs (CONFIG_DMA_SHARED_BUFFER)");
-
-	snprintf(path, sizeof(path), "%s/dma_buf/converters", dir);
-	if (access(path, F_OK))
-		die(UNPATCHED);
-
-	snprintf(path, sizeof(path), "%s/dma_buf/bufinfo", dir);
-	file = fopen(path, "re");
-	if (!file)
-		die("%s: %s", path, strerror(errno));
-	free(dir);
-	return file;
-}
+struct parser {
+	int state;
+	/* The name may go on in the next line */
+	bool in_name;
+	unsigned int count;
+	struct buffer *first;
+	struct buffer **end;
+	struct buffer *buf;
+	struct attachment **at_end;
+};
 
 static struct buffer *parse_buffer(const char *line)
 {
 	struct buffer *buf = zalloc(sizeof(*buf));
 	int name = 0;
 
-	if (sscanf(line, "%llu\t%x\t%x\t%ld\t%m[^\t]\t%llu\t%n", &buf->size,
+	if (sscanf(line, "%llu\t%x\t%x\t%ld\t%m[^\t]\t%llu%n", &buf->size,
 		   &buf->flags, &buf->mode, &buf->count, &buf->exporter,
 		   &buf->ino, &name) != 6 ||
-	    !name) {
+	    !name || line[name] != '\t') {
 		free(buf->exporter);
 		free(buf);
 		return NULL;
 	}
-	if (strcmp(line + name, "<none>"))
-		buf->name = copy(line + name);
+	buf->name = copy(line + name + 1);
 	return buf;
 }
 
-/* "\tIMPORTER\ttype=TYPE converter=NAME", then whatever the type adds */
+/*
+ * "\tIMPORTER", for kernels with mapping types followed by
+ * "\ttype=TYPE converter=NAME", and whatever the type adds
+ */
 static struct attachment *parse_attachment(const char *line)
 {
-	struct attachment *at = zalloc(sizeof(*at));
+	struct attachment *at;
+	const char *types;
 	int end = 0;
 
-	if (sscanf(line, "\t%m[^\t]\ttype=%ms converter=%ms%n", &at->importer,
-		   &at->type, &at->converter, &end) != 3 ||
-	    !end) {
-		free(at->importer);
-		free(at->type);
-		free(at);
+	if (line[0] != '\t' || !line[1])
 		return NULL;
+	at = zalloc(sizeof(*at));
+	types = strchrnul(line + 1, '\t');
+	at->importer = strndup(line + 1, types - line - 1);
+	if (!at->importer)
+		die("out of memory");
+	if (sscanf(types, "\ttype=%ms converter=%ms%n", &at->type,
+		   &at->converter, &end) == 2 && end) {
+		types += end + strspn(types + end, " ");
+		at->detail = *types ? copy(types) : NULL;
 	}
-	if (!strcmp(at->converter, "none"))
+	if (is_address(at->importer)) {
+		free(at->importer);
+		at->importer = NULL;
+	}
+	if (at->converter && !strcmp(at->converter, "none")) {
+		free(at->converter);
 		at->converter = NULL;
-	line += end + strspn(line + end, " ");
-	if (*line)
-		at->detail = copy(line);
+	}
 	return at;
 }
 
-/*
- * Whoever holds a buffer can name it, with up to 31 bytes of free text and
- * lines of its own. These come before the kernel's "Attached Devices:", where
- * nothing is trusted; attachments that they claim end there.
- */
-enum { BETWEEN, IN_BUFFER, IN_ATTACHMENTS };
+static void attachments_free(struct attachment *at)
+{
+	struct attachment *next;
 
-struct parser {
-	int state;
-	struct buffer *first;
-	struct buffer **end;
-	struct buffer *buf;
-	struct attachment **at_end;
-};
+	for (; at; at = next) {
+		next = at->next;
+		free(at->importer);
+		free(at->type);
+		free(at->converter);
+		free(at->detail);
+		free(at);
+	}
+}
+
+void buffers_free(struct buffer *buf)
+{
+	struct buffer *next;
+	struct holder *holder;
+
+	for (; buf; buf = next) {
+		next = buf->next;
+		attachments_free(buf->attachments);
+		while ((holder = buf->holders)) {
+			buf->holders = holder->next;
+			free(holder);
+		}
+		free(buf->exporter);
+		free(buf->name);
+		free(buf);
+	}
+}
 
 static void take_buffer(struct parser *parser, const char *line)
 {
@@ -129,38 +130,91 @@ static void take_buffer(struct parser *parser, const char *line)
 	parser->end = &buf->next;
 	parser->buf = buf;
 	parser->state = IN_BUFFER;
+	parser->in_name = true;
+}
+
+/* Fences come after the name. A name that looks like one is cut, and no more */
+static bool is_fence(const char *line)
+{
+	return line[0] == '\t' && strstr(line, " fence:");
+}
+
+static void take_name(struct parser *parser, const char *line)
+{
+	char **name = &parser->buf->name, *longer;
+
+	if (parser->in_name && !is_fence(line) &&
+	    strlen(*name) + 1 + strlen(line) <= NAME_LEN) {
+		longer = format("%s\n%s", *name, line);
+		free(*name);
+		*name = longer;
+	} else {
+		parser->in_name = false;
+	}
+}
+
+static void begin_attachments(struct parser *parser)
+{
+	attachments_free(parser->buf->attachments);
+	parser->buf->attachments = NULL;
+	parser->at_end = &parser->buf->attachments;
+	parser->count = 0;
+	parser->state = IN_ATTACHMENTS;
 }
 
 static void take_attachment(struct parser *parser, const char *line)
 {
 	struct attachment *at = parse_attachment(line);
+	unsigned int total;
+	int end = 0;
 
-	if (!at)
-		return;
-	*parser->at_end = at;
-	parser->at_end = &at->next;
+	if (at) {
+		*parser->at_end = at;
+		parser->at_end = &at->next;
+		parser->count++;
+	} else if (sscanf(line, "Total %u devices attached%n", &total, &end) == 1 &&
+		   end && !line[end] && total == parser->count) {
+		parser->state = AFTER_TOTAL;
+	}
 }
 
 static void take_line(struct parser *parser, const char *line)
 {
-	if (parser->state == BETWEEN) {
+	switch (parser->state) {
+	case BETWEEN:
 		take_buffer(parser, line);
-	} else if (!strcmp(line, "\tAttached Devices:")) {
-		parser->buf->attachments = NULL;
-		parser->at_end = &parser->buf->attachments;
-		parser->state = IN_ATTACHMENTS;
-	} else if (parser->state == IN_ATTACHMENTS) {
-		if (!strncmp(line, "Total ", 6))
-			parser->state = BETWEEN;
+		break;
+	case IN_BUFFER:
+		if (!strcmp(line, "\tAttached Devices:"))
+			begin_attachments(parser);
+		else
+			take_name(parser, line);
+		break;
+	case IN_ATTACHMENTS:
+		if (!strcmp(line, "\tAttached Devices:"))
+			begin_attachments(parser);
 		else
 			take_attachment(parser, line);
+		break;
+	case AFTER_TOTAL:
+		parser->state = *line ? IN_ATTACHMENTS : BETWEEN;
 	}
 }
 
-static struct buffer *bufinfo_read(void)
+/* The kernel has a word for no name */
+static void finish_names(struct buffer *buf)
+{
+	for (; buf; buf = buf->next) {
+		if (*buf->name && strcmp(buf->name, "<none>"))
+			continue;
+		free(buf->name);
+		buf->name = NULL;
+	}
+}
+
+struct buffer *bufinfo_parse(FILE *file)
 {
 	struct parser parser = { .end = &parser.first };
-	FILE *file = bufinfo_open();
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t len;
@@ -173,137 +227,6 @@ static struct buffer *bufinfo_read(void)
 	if (ferror(file))
 		die("bufinfo: %s", strerror(errno));
 	free(line);
-	fclose(file);
+	finish_names(parser.first);
 	return parser.first;
-}
-
-/* ---- /proc ---- */
-
-static char *comm_of(int pid)
-{
-	char path[64], comm[64] = "?";
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	file = fopen(path, "re");
-	if (file) {
-		if (fgets(comm, sizeof(comm), file))
-			comm[strcspn(comm, "\n")] = '\0';
-		fclose(file);
-	}
-	return copy(comm);
-}
-
-static struct holder *holder_new(int pid)
-{
-	struct holder *holder = zalloc(sizeof(*holder));
-
-	holder->pid = pid;
-	holder->comm = comm_of(pid);
-	return holder;
-}
-
-/* NULL for a buffer that is newer than what was read from debugfs */
-static struct holder *holder_of(struct buffer *buf, unsigned long long ino,
-				int pid)
-{
-	struct holder **at;
-
-	while (buf && buf->ino != ino)
-		buf = buf->next;
-	if (!buf)
-		return NULL;
-	for (at = &buf->holders; *at; at = &(*at)->next)
-		if ((*at)->pid == pid)
-			return *at;
-	*at = holder_new(pid);
-	return *at;
-}
-
-/* Opening it could block; following the link cannot, once it looks like ours */
-static bool is_dmabuf(const char *path)
-{
-	const size_t len = strlen(DMABUF_PATH);
-	char target[64];
-	struct statfs fs;
-
-	if (readlink(path, target, sizeof(target)) < (ssize_t)len)
-		return false;
-	return !strncmp(target, DMABUF_PATH, len) && !statfs(path, &fs) &&
-	       fs.f_type == DMA_BUF_MAGIC;
-}
-
-static void read_fds(struct buffer *buffers, int pid)
-{
-	struct holder *holder;
-	struct dirent *entry;
-	char path[300];
-	struct stat st;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir))) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%s", pid,
-			 entry->d_name);
-		if (!is_dmabuf(path) || stat(path, &st))
-			continue;
-		holder = holder_of(buffers, st.st_ino, pid);
-		if (holder)
-			holder->fds++;
-	}
-	if (dir)
-		closedir(dir);
-}
-
-static void read_maps(struct buffer *buffers, int pid)
-{
-	unsigned long long ino;
-	struct holder *holder;
-	char *line = NULL;
-	size_t size = 0;
-	char path[64];
-	FILE *file;
-	int name;
-
-	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
-	file = fopen(path, "re");
-	while (file && getline(&line, &size, file) > 0) {
-		name = 0;
-		if (sscanf(line, "%*s %*s %*s %*s %llu %n", &ino, &name) != 1 ||
-		    strncmp(line + name, DMABUF_PATH, strlen(DMABUF_PATH)))
-			continue;
-		holder = holder_of(buffers, ino, pid);
-		if (holder)
-			holder->maps++;
-	}
-	free(line);
-	if (file)
-		fclose(file);
-}
-
-/* Processes come and go meanwhile: one that is gone holds nothing */
-static void read_holders(struct buffer *buffers)
-{
-	struct dirent *entry;
-	DIR *dir = opendir("/proc");
-
-	if (!dir)
-		die("/proc: %s", strerror(errno));
-	while ((entry = readdir(dir))) {
-		if (!isdigit(entry->d_name[0]))
-			continue;
-		read_fds(buffers, atoi(entry->d_name));
-		read_maps(buffers, atoi(entry->d_name));
-	}
-	closedir(dir);
-}
-
-struct buffer *buffers_read(void)
-{
-	struct buffer *buffers = bufinfo_read();
-
-	if (buffers)
-		read_holders(buffers);
-	return buffers;
 }

@@ -1,70 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers as a table, as a tree, and as JSON.
+ * Buffers as a table, as a tree, and as JSON: the largest ones first.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lsdmabuf.h"
 
-static __printf(1, 2) char *format(const char *fmt, ...)
+static const char *none_or(const char *text)
 {
-	va_list args;
-	char *text;
-
-	va_start(args, fmt);
-	if (vasprintf(&text, fmt, args) < 0)
-		die("out of memory");
-	va_end(args);
-	return text;
-}
-
-/* A name is free text: it must not talk to the terminal */
-static char *printable(const char *text)
-{
-	char *clean = copy(text ?: "-");
-	char *c;
-
-	for (c = clean; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
-	return clean;
-}
-
-/* 4K, 1.5M: exact if there is no point, else rounded down */
-static char *human(unsigned long long size)
-{
-	static const char units[] = " KMGTPE";
-	unsigned long long tenths = 0;
-	const char *unit = units;
-
-	while (size >= 1024) {
-		tenths = size % 1024 * 10 / 1024;
-		size /= 1024;
-		unit++;
-	}
-	if (unit == units)
-		return format("%llu", size);
-	if (!tenths)
-		return format("%llu%c", size, *unit);
-	return format("%llu.%llu%c", size, tenths, *unit);
+	return text ? clean(text) : "-";
 }
 
 /* "qemu[12],weston[7]" */
 static char *holders_of(const struct buffer *buf)
 {
 	const struct holder *holder;
-	char *all = NULL;
+	char *text = NULL;
+	size_t len;
+	FILE *file;
 
-	for (holder = buf->holders; holder; holder = holder->next) {
-		char *before = all;
+	if (!buf->holders)
+		return copy("-");
+	file = open_memstream(&text, &len);
+	if (!file)
+		die("out of memory");
+	for (holder = buf->holders; holder; holder = holder->next)
+		fprintf(file, "%s[%d]%s", clean_comm(holder->comm), holder->pid,
+			holder->next ? "," : "");
+	if (fclose(file))
+		die("out of memory");
+	return text;
+}
 
-		all = format("%s%s%s[%d]", before ?: "", before ? "," : "",
-			     printable(holder->comm), holder->pid);
-		free(before);
-	}
-	return all ?: copy("-");
+static int by_size(const void *a, const void *b)
+{
+	const struct buffer *one = *(const struct buffer *const *)a;
+	const struct buffer *other = *(const struct buffer *const *)b;
+
+	if (one->size != other->size)
+		return one->size < other->size ? 1 : -1;
+	return one->ino < other->ino ? -1 : one->ino > other->ino;
+}
+
+static int by_exporter(const void *a, const void *b)
+{
+	const struct buffer *one = *(const struct buffer *const *)a;
+	const struct buffer *other = *(const struct buffer *const *)b;
+
+	return strcmp(one->exporter, other->exporter) ?: by_size(a, b);
+}
+
+/* The list as an array that ends with NULL */
+static struct buffer **sorted(struct buffer *first,
+			      int (*order)(const void *, const void *))
+{
+	struct buffer **all, *buf;
+	size_t count = 0, i = 0;
+
+	for (buf = first; buf; buf = buf->next)
+		count++;
+	all = zalloc((count + 1) * sizeof(*all));
+	for (buf = first; buf; buf = buf->next)
+		all[i++] = buf;
+	qsort(all, count, sizeof(*all), order);
+	return all;
 }
 
 /* ---- table ---- */
@@ -78,45 +78,36 @@ static const char *const titles[COLUMNS] = {
 
 struct row {
 	struct row *next;
-	const char *cells[COLUMNS];
+	char *cells[COLUMNS];
 };
 
 static void buffer_cells(struct row *row, const struct buffer *buf)
 {
 	row->cells[0] = format("%llu", buf->ino);
-	row->cells[1] = human(buf->size);
-	row->cells[2] = buf->exporter;
-	row->cells[3] = printable(buf->name);
+	row->cells[1] = copy(human(buf->size));
+	row->cells[2] = copy(clean(buf->exporter));
+	row->cells[3] = buf->name ? format("\"%s\"", clean_quoted(buf->name)) :
+				    copy("-");
 	row->cells[4] = holders_of(buf);
 }
 
 static void attachment_cells(struct row *row, const struct attachment *at)
 {
-	row->cells[5] = at->importer;
-	row->cells[6] = at->type;
-	row->cells[7] = at->converter ?: "-";
-	row->cells[8] = at->detail ?: "";
-}
-
-static struct row *row_new(void)
-{
-	struct row *row = zalloc(sizeof(*row));
-	int i;
-
-	for (i = 0; i < COLUMNS; i++)
-		row->cells[i] = "";
-	return row;
+	row->cells[5] = copy(none_or(at->importer));
+	row->cells[6] = copy(none_or(at->type));
+	row->cells[7] = copy(none_or(at->converter));
+	row->cells[8] = at->detail ? copy(clean(at->detail)) : NULL;
 }
 
 /* The first attachment is beside its buffer, the others beneath */
 static struct row **rows_of(struct row **end, const struct buffer *buf)
 {
 	const struct attachment *at = buf->attachments;
-	struct row *row = row_new();
+	struct row *row = zalloc(sizeof(*row));
 
 	buffer_cells(row, buf);
 	if (!at)
-		row->cells[5] = "-";
+		row->cells[5] = copy("-");
 	for (;;) {
 		*end = row;
 		end = &row->next;
@@ -126,20 +117,21 @@ static struct row **rows_of(struct row **end, const struct buffer *buf)
 		at = at->next;
 		if (!at)
 			return end;
-		row = row_new();
+		row = zalloc(sizeof(*row));
 	}
 }
 
 /* Do not pad what has nothing to its right */
-static void print_row(const struct row *row, const int *width)
+static void print_row(char *const *cells, const int *width)
 {
 	int i, last = COLUMNS - 1;
 
-	while (last && !*row->cells[last])
+	while (last && !cells[last])
 		last--;
 	for (i = 0; i < last; i++)
-		printf("%*s  ", i < 2 ? width[i] : -width[i], row->cells[i]);
-	printf("%s\n", row->cells[last]);
+		fprintf(out, "%*s  ", i < 2 ? width[i] : -width[i],
+			cells[i] ?: "");
+	fprintf(out, "%s\n", cells[last]);
 }
 
 static void print_rows(const struct row *rows)
@@ -150,142 +142,84 @@ static void print_rows(const struct row *rows)
 
 	for (row = rows; row; row = row->next)
 		for (i = 0; i < COLUMNS; i++)
-			if ((int)strlen(row->cells[i]) > width[i])
+			if (row->cells[i] && (int)strlen(row->cells[i]) > width[i])
 				width[i] = strlen(row->cells[i]);
 	for (row = rows; row; row = row->next)
-		print_row(row, width);
+		print_row(row->cells, width);
 }
 
-void list_table(const struct buffer *buffers)
+void list_table(struct buffer *buffers)
 {
-	struct row *head = row_new();
+	struct row *head = zalloc(sizeof(*head));
 	struct row **end = &head->next;
+	struct buffer **all = sorted(buffers, by_size), **buf;
+	int i;
 
-	memcpy(head->cells, titles, sizeof(titles));
-	for (; buffers; buffers = buffers->next)
-		end = rows_of(end, buffers);
+	for (i = 0; i < COLUMNS; i++)
+		head->cells[i] = copy(titles[i]);
+	for (buf = all; *buf; buf++)
+		end = rows_of(end, *buf);
 	print_rows(head);
+	free(all);
 }
 
 /* ---- tree ---- */
 
-static const struct buffer *next_of(const struct buffer *buf,
-				    const char *exporter)
-{
-	while (buf && strcmp(buf->exporter, exporter))
-		buf = buf->next;
-	return buf;
-}
-
-static bool is_first(const struct buffer *buffers, const struct buffer *buf)
-{
-	return next_of(buffers, buf->exporter) == buf;
-}
-
 static void tree_attachment(const struct attachment *at)
 {
-	printf("   %s %s  %s", at->next ? "|-" : "`-", at->importer, at->type);
+	fprintf(out, "   %s %s", at->next ? "|-" : "`-", none_or(at->importer));
+	if (at->type)
+		fprintf(out, "  %s", clean(at->type));
 	if (at->converter)
-		printf(" by %s", at->converter);
-	printf("%s%s\n", at->detail ? "  " : "", at->detail ?: "");
+		fprintf(out, " by %s", clean(at->converter));
+	if (at->detail)
+		fprintf(out, "  %s", clean(at->detail));
+	putc('\n', out);
 }
 
 static void tree_buffer(const struct buffer *buf, bool last)
 {
 	const struct attachment *at;
+	char *holders = holders_of(buf);
 
-	printf("%s %llu  %s", last ? "`-" : "|-", buf->ino, human(buf->size));
+	fprintf(out, "%s %llu  %s", last ? "`-" : "|-", buf->ino,
+		human(buf->size));
 	if (buf->name)
-		printf("  \"%s\"", printable(buf->name));
-	printf("  held by %s\n", buf->holders ? holders_of(buf) : "the kernel");
+		fprintf(out, "  \"%s\"", clean_quoted(buf->name));
+	fprintf(out, "  held by %s\n", buf->holders ? holders : "the kernel");
+	free(holders);
 	for (at = buf->attachments; at; at = at->next) {
-		putchar(last ? ' ' : '|');
+		putc(last ? ' ' : '|', out);
 		tree_attachment(at);
 	}
 }
 
-void list_tree(const struct buffer *buffers)
+void list_tree(struct buffer *buffers)
 {
-	const struct buffer *first, *buf, *next;
+	struct buffer **all = sorted(buffers, by_exporter), **buf;
+	const char *exporter = NULL;
 
-	for (first = buffers; first; first = first->next) {
-		if (!is_first(buffers, first))
-			continue;
-		printf("%s\n", first->exporter);
-		for (buf = first; buf; buf = next) {
-			next = next_of(buf->next, first->exporter);
-			tree_buffer(buf, !next);
-		}
+	for (buf = all; *buf; buf++) {
+		if (!exporter || strcmp(exporter, (*buf)->exporter))
+			fprintf(out, "%s\n", clean((*buf)->exporter));
+		exporter = (*buf)->exporter;
+		tree_buffer(*buf, !buf[1] || strcmp(exporter, buf[1]->exporter));
 	}
+	free(all);
 }
 
 /* ---- JSON ---- */
 
-/* Length of the UTF-8 character that begins here, 0 if none does */
-static int utf8_len(const unsigned char *s)
-{
-	static const unsigned int least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	int i, len = *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
-	unsigned int code = *s & (0x7f >> len);
-
-	if (*s < 0xc0 || *s > 0xf4)
-		return 0;
-	for (i = 1; i < len; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (s[i] & 0x3f);
-	}
-	if (code < least[len] || code > 0x10ffff || code >> 11 == 0x1b)
-		return 0;
-	return len;
-}
-
-/* Writes one character; returns how many bytes it took */
-static int json_char(const unsigned char *s)
-{
-	int len = *s < 0x80 ? 1 : utf8_len(s);
-
-	if (*s == '"' || *s == '\\')
-		printf("\\%c", *s);
-	else if (*s < ' ' || *s == 0x7f)
-		printf("\\u%04x", *s);
-	else if (len)
-		printf("%.*s", len, s);
-	else
-		printf("\\ufffd");
-	return len ?: 1;
-}
-
-static void json_string(const char *text)
-{
-	const unsigned char *s = (const unsigned char *)text;
-
-	if (!text) {
-		printf("null");
-		return;
-	}
-	putchar('"');
-	while (*s)
-		s += json_char(s);
-	putchar('"');
-}
-
-static void json_member(const char *key, const char *value)
-{
-	printf("\"%s\": ", key);
-	json_string(value);
-}
-
 static void json_holders(const struct holder *holder)
 {
-	printf("\"holders\": [");
+	fprintf(out, "\"holders\": [");
 	for (; holder; holder = holder->next) {
-		printf("{\"pid\": %d, ", holder->pid);
+		fprintf(out, "{\"pid\": %d, ", holder->pid);
 		json_member("comm", holder->comm);
-		printf(", \"fds\": %u, \"maps\": %u}%s", holder->fds,
-		       holder->maps, holder->next ? ", " : "");
+		fprintf(out, ", \"fds\": %u, \"maps\": %u}%s", holder->fds,
+			holder->maps, holder->next ? ", " : "");
 	}
-	printf("]");
+	fprintf(out, "]");
 }
 
 /* The word after "p2p=", NULL if the type says nothing about P2P */
@@ -298,51 +232,53 @@ static char *p2p_of(const struct attachment *at)
 	return p2p;
 }
 
-static void json_attachments(const struct attachment *at)
+static void json_attachment(const struct attachment *at)
 {
-	printf("\"attachments\": [");
-	for (; at; at = at->next) {
-		char *p2p = p2p_of(at);
+	char *p2p = p2p_of(at);
 
-		printf("{");
-		json_member("importer", at->importer);
-		printf(", ");
-		json_member("type", at->type);
-		printf(", ");
-		json_member("converter", at->converter);
-		printf(", ");
-		json_member("p2p", p2p);
-		printf(", ");
-		json_member("detail", at->detail);
-		printf("}%s", at->next ? ", " : "");
-		free(p2p);
-	}
-	printf("]");
+	fprintf(out, "{");
+	json_member("importer", at->importer);
+	fprintf(out, ", ");
+	json_member("type", at->type);
+	fprintf(out, ", ");
+	json_member("converter", at->converter);
+	fprintf(out, ", ");
+	json_member("p2p", p2p);
+	fprintf(out, ", ");
+	json_member("detail", at->detail);
+	fprintf(out, "}%s", at->next ? ", " : "");
+	free(p2p);
 }
 
 static void json_buffer(const struct buffer *buf)
 {
-	printf("{\"ino\": %llu, \"size\": %llu, ", buf->ino, buf->size);
-	printf("\"flags\": %u, \"mode\": %u, \"count\": %ld, ", buf->flags,
-	       buf->mode, buf->count);
+	const struct attachment *at;
+
+	fprintf(out, "{\"ino\": %llu, \"size\": %llu, ", buf->ino, buf->size);
+	fprintf(out, "\"flags\": %u, \"mode\": %u, \"count\": %ld, ", buf->flags,
+		buf->mode, buf->count);
 	json_member("exporter", buf->exporter);
-	printf(", ");
+	fprintf(out, ", ");
 	json_member("name", buf->name);
-	printf(",\n   ");
+	fprintf(out, ",\n   ");
 	json_holders(buf->holders);
-	printf(",\n   ");
-	json_attachments(buf->attachments);
-	printf("}");
+	fprintf(out, ",\n   \"attachments\": [");
+	for (at = buf->attachments; at; at = at->next)
+		json_attachment(at);
+	fprintf(out, "]}");
 }
 
-void list_json(const struct buffer *buffers)
+void list_json(struct buffer *buffers)
 {
-	printf("{\"buffers\": [");
-	for (; buffers; buffers = buffers->next) {
-		printf("\n  ");
-		json_buffer(buffers);
-		if (buffers->next)
-			putchar(',');
+	struct buffer **all = sorted(buffers, by_size), **buf;
+
+	fprintf(out, "{\"buffers\": [");
+	for (buf = all; *buf; buf++) {
+		fprintf(out, "\n  ");
+		json_buffer(*buf);
+		if (buf[1])
+			putc(',', out);
 	}
-	printf("\n]}\n");
+	fprintf(out, "\n]}\n");
+	free(all);
 }

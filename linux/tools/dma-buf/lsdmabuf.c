@@ -2,7 +2,9 @@
 /*
  * lsdmabuf - lists DMA-bufs and their attachments, and says why imports fail
  */
+#include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,32 +15,42 @@
 #define VERSION "1.0"
 
 static const char usage_text[] =
-	"usage: lsdmabuf [--tree | --json]\n"
-	"       lsdmabuf --watch\n"
-	"       lsdmabuf --why [--verbose] [COMMAND [ARGUMENT...]]\n"
+	"usage: lsdmabuf [--tree | --totals] [--json] [-p PID] [-o FILE]\n"
+	"       lsdmabuf --watch [--json] [-o FILE]\n"
+	"       lsdmabuf --why [--json] [--verbose] [-o FILE] [-u USER] [COMMAND [ARGUMENT...]]\n"
 	"       lsdmabuf --why --stop\n"
 	"\n"
 	"Lists DMA-bufs, who holds them, and who imports them as which mapping type.\n"
 	"\n"
-	"  -t, --tree     exporters, their buffers, and the attachments of these\n"
-	"  -j, --json     everything as one JSON document\n"
-	"  -w, --watch    attach, map, unmap and the like, live until Ctrl-C\n"
-	"  -y, --why      run COMMAND, then say why imports were refused; without\n"
-	"                 COMMAND record in the background, or say what was recorded\n"
-	"      --stop     end the recording\n"
-	"  -v, --verbose  with --why: each pair of types that was tried\n"
-	"  -h, --help     this text\n"
-	"  -V, --version  the version\n";
+	"  -t, --tree         exporters, their buffers, and the attachments of these\n"
+	"  -T, --totals       how much each exporter and each process has\n"
+	"  -p, --pid PID      only buffers that this process holds\n"
+	"  -w, --watch        attach, map, unmap and the like, live until Ctrl-C\n"
+	"  -y, --why          run COMMAND, then say why imports failed; without COMMAND\n"
+	"                     record in the background, or say what was recorded\n"
+	"      --stop         end the recording\n"
+	"  -u, --user USER    run COMMAND as this user\n"
+	"  -v, --verbose      with --why: each pair of types that was tried\n"
+	"  -j, --json         the same for programs\n"
+	"  -o, --output FILE  write it to FILE\n"
+	"  -h, --help         this text\n"
+	"  -V, --version      the version\n";
 
 enum { OPT_STOP = 256 };
 
+static const char short_options[] = "+tTjwyvhVp:o:u:";
+
 static const struct option long_options[] = {
 	{ "tree", no_argument, NULL, 't' },
-	{ "json", no_argument, NULL, 'j' },
+	{ "totals", no_argument, NULL, 'T' },
+	{ "pid", required_argument, NULL, 'p' },
 	{ "watch", no_argument, NULL, 'w' },
 	{ "why", no_argument, NULL, 'y' },
 	{ "stop", no_argument, NULL, OPT_STOP },
+	{ "user", required_argument, NULL, 'u' },
 	{ "verbose", no_argument, NULL, 'v' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "output", required_argument, NULL, 'o' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{}
@@ -47,15 +59,20 @@ static const struct option long_options[] = {
 struct options {
 	/* The letter of the option that chooses one, or 0 */
 	int mode;
+	int pid;
+	const char *output;
 	bool stop;
-	bool verbose;
+	struct why_options why;
 };
+
+FILE *out;
 
 void die(const char *fmt, ...)
 {
 	va_list args;
 
-	fflush(stdout);
+	if (out)
+		fflush(out);
 	va_start(args, fmt);
 	fprintf(stderr, PROGRAM ": ");
 	vfprintf(stderr, fmt, args);
@@ -113,11 +130,21 @@ static void set_mode(struct options *options, int mode)
 	options->mode = mode;
 }
 
+static int pid_of(const char *text)
+{
+	char *end;
+	long pid = strtol(text, &end, 10);
+
+	if (*end || end == text || pid <= 0 || pid > INT_MAX)
+		die("'%s' is not a PID", text);
+	return pid;
+}
+
 static void take_option(struct options *options, int opt)
 {
 	switch (opt) {
 	case 't':
-	case 'j':
+	case 'T':
 	case 'w':
 	case 'y':
 		set_mode(options, opt);
@@ -125,8 +152,20 @@ static void take_option(struct options *options, int opt)
 	case OPT_STOP:
 		options->stop = true;
 		break;
+	case 'p':
+		options->pid = pid_of(optarg);
+		break;
+	case 'j':
+		options->why.json = true;
+		break;
 	case 'v':
-		options->verbose = true;
+		options->why.verbose = true;
+		break;
+	case 'u':
+		options->why.user = optarg;
+		break;
+	case 'o':
+		options->output = optarg;
 		break;
 	case 'h':
 		fputs(usage_text, stdout);
@@ -142,42 +181,80 @@ static void take_option(struct options *options, int opt)
 /* Refuse what makes no sense together; only --why takes a command */
 static void check_options(const struct options *options, bool command)
 {
-	bool why = options->mode == 'y';
+	bool why = options->mode == 'y', watch = options->mode == 'w';
 
-	if (!why && (command || options->stop || options->verbose))
+	if (!why && (command || options->stop || options->why.verbose))
 		usage();
-	if (options->stop && (command || options->verbose))
+	if (options->why.user && !(why && command))
 		usage();
+	if (options->pid && (why || watch))
+		usage();
+	if (options->mode == 't' && options->why.json)
+		usage();
+	if (options->stop && (command || options->why.verbose ||
+			      options->why.json || options->output))
+		usage();
+}
+
+static bool is_held_by(const struct buffer *buf, int pid)
+{
+	const struct holder *holder = buf->holders;
+
+	while (holder && holder->pid != pid)
+		holder = holder->next;
+	return holder;
+}
+
+static struct buffer *chosen_buffers(const struct options *options)
+{
+	struct buffer *first = buffers_read(), **at = &first;
+
+	while (options->pid && *at)
+		if (is_held_by(*at, options->pid))
+			at = &(*at)->next;
+		else
+			*at = (*at)->next;
+	return first;
+}
+
+static void list(const struct options *options)
+{
+	struct buffer *buffers = chosen_buffers(options);
+	bool json = options->why.json;
+
+	if (options->mode == 't')
+		list_tree(buffers);
+	else if (options->mode == 'T' && json)
+		totals_json(buffers);
+	else if (options->mode == 'T')
+		totals_table(buffers);
+	else if (json)
+		list_json(buffers);
+	else
+		list_table(buffers);
 }
 
 static int why(const struct options *options, char **command)
 {
 	if (*command)
-		return why_command(command, options->verbose);
+		return why_command(command, &options->why);
 	if (options->stop)
 		why_stop();
 	else
-		why_recorded(options->verbose);
+		why_recorded(&options->why);
 	return EXIT_SUCCESS;
 }
 
 static int run(const struct options *options, char **command)
 {
-	switch (options->mode) {
-	case 't':
-		list_tree(buffers_read());
-		break;
-	case 'j':
-		list_json(buffers_read());
-		break;
-	case 'w':
-		watch();
-		break;
-	case 'y':
+	if ((options->mode == 'w' || options->mode == 'y') && geteuid())
+		die("needs root: sudo " PROGRAM);
+	if (options->mode == 'y')
 		return why(options, command);
-	default:
-		list_table(buffers_read());
-	}
+	if (options->mode == 'w')
+		watch(options->why.json);
+	else
+		list(options);
 	return EXIT_SUCCESS;
 }
 
@@ -187,14 +264,15 @@ int main(int argc, char **argv)
 	int opt, status;
 
 	/* '+': what follows the command belongs to it */
-	while ((opt = getopt_long(argc, argv, "+tjwyvhV", long_options,
+	while ((opt = getopt_long(argc, argv, short_options, long_options,
 				  NULL)) != -1)
 		take_option(&options, opt);
 	check_options(&options, optind < argc);
-	if (geteuid())
-		die("needs root: sudo " PROGRAM);
+	out = options.output ? fopen(options.output, "we") : stdout;
+	if (!out)
+		die("%s: %s", options.output, strerror(errno));
 	status = run(&options, argv + optind);
-	if (fflush(stdout) && options.mode != 'w')
+	if (fflush(out) && options.mode != 'w')
 		die("cannot write");
 	return status;
 }

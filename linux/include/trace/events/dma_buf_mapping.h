@@ -10,6 +10,7 @@
 #define _TRACE_DMA_BUF_MAPPING_H
 
 #include <linux/dma-buf.h>
+#include <linux/pci.h>
 #include <linux/tracepoint.h>
 
 /* One pair of an exporter's offer and an importer's request, and its verdict */
@@ -51,6 +52,63 @@ TRACE_EVENT(dma_buf_match,
 		  __get_str(provider), __get_str(importer), __get_str(offer),
 		  __get_str(request), __get_str(converter), __get_str(verdict),
 		  __entry->err)
+);
+
+/*
+ * A PCI function in the way from an importer to the device that has the memory.
+ * Precedes the pair that is refused for it.
+ */
+TRACE_EVENT(dma_buf_p2p_obstacle,
+
+	TP_PROTO(struct pci_dev *provider, struct pci_dev *client,
+		 struct pci_dev *function),
+
+	TP_ARGS(provider, client, function),
+
+	TP_STRUCT__entry(
+		__string(provider, pci_name(provider))
+		__string(importer, pci_name(client))
+		__string(function, pci_name(function))
+		__field(u16, vendor)
+		__field(u16, device)
+	),
+
+	TP_fast_assign(
+		__assign_str(provider);
+		__assign_str(importer);
+		__assign_str(function);
+		__entry->vendor = function->vendor;
+		__entry->device = function->device;
+	),
+
+	TP_printk("provider=%s importer=%s function=%s id=%04x:%04x",
+		  __get_str(provider), __get_str(importer),
+		  __get_str(function), __entry->vendor, __entry->device)
+);
+
+/* What is done with the buffer as a whole, such as a vmap, has failed */
+TRACE_EVENT(dma_buf_failed,
+
+	TP_PROTO(const struct dma_buf *dmabuf, const char *what, int err),
+
+	TP_ARGS(dmabuf, what, err),
+
+	TP_STRUCT__entry(
+		__string(exp_name, dmabuf->exp_name)
+		__field(ino_t, ino)
+		__string(what, what)
+		__field(int, err)
+	),
+
+	TP_fast_assign(
+		__assign_str(exp_name);
+		__entry->ino = file_inode(dmabuf->file)->i_ino;
+		__assign_str(what);
+		__entry->err = err;
+	),
+
+	TP_printk("exp_name=%s ino=%lu what=%s err=%d", __get_str(exp_name),
+		  (unsigned long)__entry->ino, __get_str(what), __entry->err)
 );
 
 /* One attachment, with what was agreed on */
