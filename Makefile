@@ -48,8 +48,9 @@ kernel-debug kernel-stock:
 	@. tools/lib.sh; build_kernel $(@:kernel-%=%)
 
 bench:
-	@. tools/lib.sh; tools/setup fetch series build run bench && build_kernel run && build_kernel bench-stock && \
-		build_kernel bench && build_kernel bench-notrace && build_guest && tools/bench "$$OUT"
+	@. tools/lib.sh; tools/setup fetch series build run bench && \
+		for k in run bench-stock bench bench-notrace bench-hard-stock bench-hard; do build_kernel $$k || exit; done && \
+		build_guest && tools/bench "$$OUT"
 
 suites:
 	@. tools/lib.sh; tools/setup fetch series build run suites && build_kernel live-stock && build_kernel live && \
