@@ -672,7 +672,7 @@ static void row_totals(const void *unused)
 
 	TOOL_RUN("--totals");
 	kill(shared.mapper, SIGKILL);
-	need_line("BUFFERS *SIZE *EXPORTER");
+	need_line("*BUFFERS *SIZE *EXPORTER");
 	need_line(" *1 *1M  system");
 	need_line(" *2 *2M  why[[]%d]", getpid());
 	need_line(" *1 *1M  why[[]%d]", shared.mapper);

@@ -34,6 +34,9 @@ LINUX=${LINUX:-}
 # The versions that the series was proven on, newest first.
 SUPPORTED="7.3 7.2"
 ASKED_KVER=${KVER:-}
+# The rows of guest/kvm.c that `make run` has
+# shellcheck disable=SC2034
+KVM_ROWS="kvm:+1+range,kvm:+3+ranges,kvm:+with+iommufd,kvm:+revoke+while,kvm:+reset"
 
 use_kver() {
 	KVER=$1

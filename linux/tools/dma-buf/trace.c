@@ -418,6 +418,14 @@ static int read_watch(struct tep_event *event, struct tep_record *record,
 	return 0;
 }
 
+/* False if nobody reads what it prints any more */
+static bool watch_pass(struct reader *reader)
+{
+	tracefs_iterate_raw_events(reader->tep, own.instance, NULL, 0,
+				   read_watch, reader);
+	return !fflush(out);
+}
+
 /* ---- signals ---- */
 
 /* Wait for signals instead of dying: the instance has to be removed */
@@ -460,13 +468,10 @@ void watch(bool json)
 	own_open(&own, "");
 	enable_why(own.instance, stock);
 	enable(own.instance, watch_events);
-	do {
-		tracefs_iterate_raw_events(reader.tep, own.instance, NULL, 0,
-					   read_watch, &reader);
-		/* The reader is gone */
-		if (fflush(out))
-			break;
-	} while (sigtimedwait(&signals, NULL, &pause) < 0);
+	while (watch_pass(&reader) && sigtimedwait(&signals, NULL, &pause) < 0)
+		;
+	/* What came after the last look, up to the signal */
+	watch_pass(&reader);
 	reader_free(&reader);
 }
 
