@@ -293,10 +293,11 @@ def watch(area, argv):
 
 
 def area_sparse():
-    """Our own files, as the debug kernel compiles them; xe is in area xe."""
+    """Our own files, as the debug kernel compiles them; xe is in area xe, and XGMI a part
+    of its test."""
     ours = [path.relative_to(TOP / "linux") for path in sorted((TOP / "linux").rglob("*.c"))]
     yield from sparse("kernel-debug", [path for path in ours if not path.is_relative_to("tools")
-                                       and not path.is_relative_to(XE)])
+                                       and not path.is_relative_to(XE) and path != XGMI])
 
 
 def sparse(kernel, files):
@@ -615,6 +616,7 @@ def area_proof_debug():
 
 
 XE = Path("drivers/gpu/drm/xe")
+XGMI = Path("drivers/gpu/drm/amd/amdgpu/amdgpu_xgmi_dma_buf.c")
 
 
 def area_xe():
@@ -622,7 +624,7 @@ def area_xe():
     `make test`, for it takes a kernel of its own, which is 20 minutes of building the first time."""
     step("build_kernel xe")
     yield from sparse("kernel-xe", [XE / "xe_sriov_pf_vram.c"])
-    yield from in_vm("xe", "kunit", append="kunit.need=pf_vram,xe_bo_dmabuf kunit.filter_glob=[px][fe]_[bv]*", kernel="kernel-xe")
+    yield from in_vm("xe", "kunit", append="kunit.need=pf_vram,xe_bo_dmabuf kunit.filter_glob=[px][fe]_[bv]*[mf]", kernel="kernel-xe")
 
 
 # Name, CPU, kernel command line; with EPYC, PCI devices may talk to each other.

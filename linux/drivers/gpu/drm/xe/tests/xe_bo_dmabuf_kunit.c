@@ -15,7 +15,7 @@
 /* Something that the GPU does for longer than the test runs, or for @work */
 struct test_job {
 	struct dma_fence fence;
-	spinlock_t lock;
+	spinlock_t lock;	/* of @fence */
 	struct delayed_work work;
 };
 
