@@ -26,6 +26,7 @@ from vm import no_gpu
 # the series does not touch fences, their test_wait_backward takes a quarter of
 # an hour under lockdep, and their test_unwrap_merge_order leaks, in stock 7.3.
 KUNIT_NEEDED = "dma-buf-match,dma-buf-sgt,dma-buf-pal,dma-buf-converter,dma-buf-resv"
+KUNIT_XGMI = "dma-buf-xgmi"            # amdgpu's, a module of its own
 KUNIT_SUITES = "dma-buf-[!f][!2]*"     # p2p is an area of its own
 KUNIT = ["dmabuf_kunit"]
 # tools/coverage has other names of results, and a program that ends each boot.
@@ -292,10 +293,11 @@ def watch(area, argv):
 
 
 def area_sparse():
-    """Our own files, as the debug kernel compiles them; xe is in area xe."""
+    """Our own files, as the debug kernel compiles them; xe is in area xe, and XGMI a part
+    of its test."""
     ours = [path.relative_to(TOP / "linux") for path in sorted((TOP / "linux").rglob("*.c"))]
     yield from sparse("kernel-debug", [path for path in ours if not path.is_relative_to("tools")
-                                       and not path.is_relative_to(XE)])
+                                       and not path.is_relative_to(XE) and path != XGMI])
 
 
 def sparse(kernel, files):
@@ -350,9 +352,10 @@ def area_door():
 
 def area_kunit():
     """All suites, then once more with the trace events of DMA-buf on."""
-    which = f"kunit.need={KUNIT_NEEDED} kunit.filter_glob={KUNIT_SUITES}"
-    yield from in_vm("kunit", "kunit", append=which, modules=KUNIT)
-    for case in in_vm("kunit-traced", "kunit", append=f"{which} trace_event=dma_buf:* {REPEATED}", modules=KUNIT):
+    which = f"kunit.need={KUNIT_NEEDED},{KUNIT_XGMI} kunit.filter_glob={KUNIT_SUITES}"
+    modules = [*KUNIT, "amdgpu_xgmi_dma_buf_test"]
+    yield from in_vm("kunit", "kunit", append=which, modules=modules)
+    for case in in_vm("kunit-traced", "kunit", append=f"{which} trace_event=dma_buf:* {REPEATED}", modules=modules):
         yield Case(f"traced: {case.name}", case.result, case.reason, case.seconds)
 
 
@@ -618,14 +621,15 @@ def area_proof_debug():
 
 
 XE = Path("drivers/gpu/drm/xe")
+XGMI = Path("drivers/gpu/drm/amd/amdgpu/amdgpu_xgmi_dma_buf.c")
 
 
 def area_xe():
-    """VRAM of VFs: xe's KUnit, without a device; and sparse. Not in `make test`, for it
-    takes a kernel of its own, which is 20 minutes of building the first time."""
+    """VRAM of VFs, and when xe unmaps: its KUnit, without a device; and sparse. Not in
+    `make test`, for it takes a kernel of its own, which is 20 minutes of building the first time."""
     step("build_kernel xe")
     yield from sparse("kernel-xe", [XE / "xe_sriov_pf_vram.c"])
-    yield from in_vm("xe", "kunit", append="kunit.need=pf_vram kunit.filter_glob=pf_vram", kernel="kernel-xe")
+    yield from in_vm("xe", "kunit", append="kunit.need=pf_vram,xe_bo_dmabuf kunit.filter_glob=[px][fe]_[bv]*[mf]", kernel="kernel-xe")
 
 
 # Name, CPU, kernel command line; with EPYC, PCI devices may talk to each other.

@@ -205,7 +205,8 @@ static void dma_buf_pal_source_invalidate(struct dma_buf *dmabuf)
  *
  * Tells all importers, and returns when no mapping is left: nobody touches the
  * memory then, and nobody can map it before dma_buf_pal_source_restore(). Does
- * nothing if the memory is revoked already. The exporter serialises its calls.
+ * nothing if the memory is revoked already. The exporter serialises its calls,
+ * and sets &dma_buf_ops.waits_for_unmap.
  *
  * Context: May sleep. Takes the dma-buf reservation lock.
  */

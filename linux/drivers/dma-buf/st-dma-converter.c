@@ -61,6 +61,7 @@ static const struct dma_buf_ops lender_ops = {
 	.attach = lender_attach,
 	.match_mapping = lender_match,
 	.release = lender_release,
+	.waits_for_unmap = true,
 };
 
 static void lender_free(void *data)

@@ -641,6 +641,7 @@ static const struct dma_buf_ops device_heap_buf_ops = {
 	.vmap = device_heap_vmap,
 	.vunmap = device_heap_vunmap,
 	.release = device_heap_release,
+	.waits_for_unmap = true,
 };
 
 static struct dma_buf *device_heap_export(struct device_heap_buffer *buffer,
