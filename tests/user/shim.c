@@ -11,6 +11,9 @@
 #define LARGEST		(64UL << 20)
 #define PIECES		8192
 
+/* Where a device that has nothing mapped finds memory */
+#define DIRECT_OFFSET	BIT(57)
+
 /* What is mapped, or reserved as one stretch of IOVA */
 enum kind { PHYS, SG, LINK, RESERVED };
 
@@ -22,6 +25,7 @@ struct piece {
 	phys_addr_t phys;
 	size_t len;
 	enum dma_data_direction dir;
+	unsigned long attrs;
 	bool synced;
 };
 
@@ -194,6 +198,13 @@ enum pci_p2pdma_map_type pci_p2pdma_map_type(struct p2pdma_provider *provider,
 	return dev->p2p;
 }
 
+enum pci_p2pdma_map_type pci_p2pdma_route(struct pci_dev *provider,
+					  struct device *client)
+{
+	CHECK(provider->dev.is_pci);
+	return client->is_pci ? client->p2p : PCI_P2PDMA_MAP_NOT_SUPPORTED;
+}
+
 /* ---- scatterlists ---- */
 
 int sg_alloc_table(struct sg_table *table, unsigned int nents, gfp_t gfp)
@@ -272,15 +283,29 @@ static dma_addr_t dma_space(size_t size)
 	return addr;
 }
 
+/* What lasts is MMIO, or RAM that needs no copy */
+static void check_attrs(const struct device *dev, unsigned long attrs)
+{
+	CHECK(attrs == DMA_ATTR_MMIO ||
+	      (attrs == DMA_ATTR_REQUIRE_COHERENT && dev->coherent));
+}
+
+bool dma_need_unmap(struct device *dev)
+{
+	return !dev->direct;
+}
+
 dma_addr_t dma_map_phys(struct device *dev, phys_addr_t phys, size_t size,
 			enum dma_data_direction dir, unsigned long attrs)
 {
 	struct piece piece = { .kind = PHYS, .dev = dev, .phys = phys,
-			       .len = size, .dir = dir, .synced = true };
+			       .len = size, .dir = dir, .attrs = attrs, .synced = true };
 
-	EQ(attrs, DMA_ATTR_MMIO);
+	check_attrs(dev, attrs);
 	if (shim_fails(-ENOMEM))
 		return DMA_MAPPING_ERROR;
+	if (dev->direct)
+		return phys + DIRECT_OFFSET;
 	piece.dma = dma_space(size);
 	piece_add(piece);
 	return piece.dma;
@@ -291,13 +316,16 @@ void dma_unmap_phys(struct device *dev, dma_addr_t addr, size_t size,
 {
 	int i;
 
-	EQ(attrs, DMA_ATTR_MMIO);
+	check_attrs(dev, attrs);
+	if (dev->direct)
+		return;
 	for (i = 0; i < shim.pieces; i++)
 		if (pieces[i].kind == PHYS && pieces[i].dma == addr)
 			break;
 	if (i == shim.pieces)
 		die("unmaps %llx, which is not mapped", (unsigned long long)addr);
 	CHECK(pieces[i].dev == dev && pieces[i].dir == dir);
+	EQ(pieces[i].attrs, attrs);
 	EQ(pieces[i].len, size);
 	piece_del(i);
 }
@@ -344,7 +372,8 @@ bool dma_iova_try_alloc(struct device *dev, struct dma_iova_state *state,
 			phys_addr_t phys, size_t size)
 {
 	EQ(phys, 0);
-	CHECK(!state->__size && size);
+	CHECK(PAGE_ALIGNED(size) && size);
+	*state = (struct dma_iova_state){};
 	if (!dev->iova)
 		return false;
 	*state = (struct dma_iova_state){ .addr = dma_space(size), .__size = size };
@@ -359,7 +388,7 @@ int dma_iova_link(struct device *dev, struct dma_iova_state *state,
 {
 	int i;
 
-	EQ(attrs, DMA_ATTR_MMIO);
+	check_attrs(dev, attrs);
 	CHECK(size <= state->__size && offset <= state->__size - size);
 	if (shim_fails(-EADDRINUSE))
 		return -EADDRINUSE;
@@ -367,7 +396,8 @@ int dma_iova_link(struct device *dev, struct dma_iova_state *state,
 		CHECK(pieces[i].kind != LINK || pieces[i].owner != state ||
 		      pieces[i].dma != state->addr + offset);
 	piece_add((struct piece){ .kind = LINK, .dev = dev, .owner = state,
-		.phys = phys, .dma = state->addr + offset, .len = size, .dir = dir });
+		.phys = phys, .dma = state->addr + offset, .len = size, .dir = dir,
+		.attrs = attrs });
 	return 0;
 }
 
@@ -390,7 +420,9 @@ void dma_iova_destroy(struct device *dev, struct dma_iova_state *state,
 		      size_t mapped_len, enum dma_data_direction dir,
 		      unsigned long attrs)
 {
-	EQ(attrs, DMA_ATTR_MMIO);
+	for (int i = 0; i < shim.pieces; i++)
+		if (pieces[i].kind == LINK && pieces[i].owner == state)
+			EQ(pieces[i].attrs, attrs);
 	EQ(pieces_del(LINK, state, dev, dir), mapped_len);
 	EQ(pieces_del(RESERVED, state, dev, DMA_BIDIRECTIONAL), state->__size);
 	state->__size = 0;
@@ -410,6 +442,10 @@ phys_addr_t shim_translate(const struct device *dev, dma_addr_t addr,
 		CHECK(piece->dev == dev && piece->dir == dir && piece->synced);
 		*left = piece->len - (addr - piece->dma);
 		return piece->phys + (addr - piece->dma);
+	}
+	if (dev->direct) {
+		*left = SIZE_MAX;
+		return addr - DIRECT_OFFSET;
 	}
 	die("the device finds nothing at %llx", (unsigned long long)addr);
 }

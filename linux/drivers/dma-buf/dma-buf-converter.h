@@ -9,6 +9,7 @@
 
 #include <linux/dma-buf.h>
 
+struct dma_buf_dal;
 struct dma_buf_pal_source;
 struct dma_buf_phys_list;
 
@@ -44,6 +45,23 @@ struct dma_buf_converter {
 };
 
 extern const struct dma_buf_converter dma_buf_pal_to_sgt;
+extern const struct dma_buf_converter dma_buf_pal_to_dal;
+extern const struct dma_buf_converter dma_buf_sgt_to_dal;
+
+/**
+ * struct dma_buf_mapping_dal_exp_ops - what a converter to DAL has to do
+ * @ops: tag, see &struct dma_buf_mapping_exp_ops
+ * @map: maps the slice of @dal, or nothing if it fails, and fills in the rest
+ * @unmap: undoes @map
+ * @core_maps: the converter calls the DMA API: for any device of the importer,
+ *	and for RAM only if that device is coherent
+ */
+struct dma_buf_mapping_dal_exp_ops {
+	struct dma_buf_mapping_exp_ops ops;
+	int (*map)(struct dma_buf_dal *dal);
+	void (*unmap)(struct dma_buf_dal *dal);
+	bool core_maps;
+};
 
 #if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
 /* One row of the table for the tests */
@@ -54,11 +72,29 @@ extern const struct dma_buf_converter *dma_buf_test_converter;
 #define DMA_BUF_IMPORTER_NAME_LEN	64
 
 int dma_buf_converters_show(struct seq_file *s, void *unused);
+const struct dma_buf_converter *
+dma_buf_converter_by_ops(const struct dma_buf_mapping_exp_ops *ops);
 const char *dma_buf_converter_name(const struct dma_buf_mapping_match *match);
 const char *dma_buf_match_type_name(const struct dma_buf_mapping_match *match);
 const char *
 dma_buf_match_device_name(const struct dma_buf_mapping_match *match);
 void dma_buf_importer_name(const struct dma_buf_attachment *attach, char *name);
+
+/* What DAL has in common with SGT */
+const char *
+dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
+			 const struct dma_buf_mapping_match *imp);
+const char *
+dma_buf_sgt_memory_obstacle(const struct dma_buf_mapping_match *exp,
+			    const struct dma_buf_mapping_match *imp);
+bool dma_buf_sgt_offer_valid(const struct dma_buf_mapping_match *exp);
+struct device *dma_buf_sgt_device(const struct dma_buf_mapping_match *match);
+const char *dma_buf_p2p_route_name(enum dma_buf_p2p_route route);
+void dma_buf_sgt_debugfs_dump(struct seq_file *s,
+			      struct dma_buf_attachment *attach);
+int dma_buf_sgt_pin(struct dma_buf_attachment *attach);
+void dma_buf_sgt_unpin(struct dma_buf_attachment *attach);
+int dma_buf_sgt_wait(struct dma_buf_attachment *attach);
 
 /*
  * The only ways from an attachment to physical addresses. They are not exported;
@@ -69,5 +105,7 @@ dma_buf_pal_source_of(const struct dma_buf_mapping_exp_ops *ops);
 struct dma_buf_phys_list *
 dma_buf_pal_source_map(struct dma_buf_pal_source *source,
 		       struct dma_buf_attachment *attach);
+void dma_buf_pal_source_place(const struct dma_buf_pal_source *source,
+			      struct dma_buf_place *place);
 
 #endif /* __DMA_BUF_CONVERTER_H__ */

@@ -16,6 +16,7 @@
 #include <linux/dma-resv.h>
 #include <linux/export.h>
 #include <linux/mm.h>
+#include <linux/numa.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -120,6 +121,29 @@ static bool dma_buf_phys_range_valid(const struct phys_vec *range)
 	       !check_add_overflow(range->paddr, range->len, &end);
 }
 
+static int dma_buf_phys_node(phys_addr_t paddr)
+{
+	unsigned long pfn = PHYS_PFN(paddr);
+
+	return pfn_valid(pfn) ? pfn_to_nid(pfn) : NUMA_NO_NODE;
+}
+
+/* The node that all RAM of the list is on */
+static int dma_buf_phys_list_node(const struct dma_buf_phys_list *list)
+{
+	int node = dma_buf_phys_node(list->phys[0].paddr);
+	const struct phys_vec *range;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		range = &list->phys[i];
+		if (dma_buf_phys_node(range->paddr) != node ||
+		    dma_buf_phys_node(range->paddr + range->len - 1) != node)
+			return NUMA_NO_NODE;
+	}
+	return node;
+}
+
 /**
  * dma_buf_phys_list_seal - check a list, once and for all
  * @list: list with &dma_buf_phys_list.phys filled in
@@ -161,6 +185,8 @@ int dma_buf_phys_list_seal(struct dma_buf_phys_list *list, size_t size,
 		return -EINVAL;
 
 	list->memory = memory;
+	list->node = memory == DMA_BUF_PHYS_RAM ? dma_buf_phys_list_node(list) :
+						  NUMA_NO_NODE;
 	list->provider = provider;
 	list->size = size;
 	return 0;

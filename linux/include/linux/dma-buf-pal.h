@@ -31,19 +31,23 @@ enum dma_buf_phys_memory {
  * @memory: what the addresses point to
  * @provider: for MMIO of a PCI device, where it sits in the PCI hierarchy; NULL
  *	if unknown
+ * @node: for RAM, its NUMA node, or %NUMA_NO_NODE if it is on several
+ * @tph: for MMIO, hints for transfers to it; the exporter may set them
  * @starts: offset in the buffer of every 64th range, for
  *	dma_buf_phys_list_seek()
  * @count: number of ranges
  * @phys: the ranges: at least one, none of them empty, page aligned
  *
  * The exporter allocates the list with dma_buf_phys_list_alloc(), fills in
- * @phys, and has it checked once by dma_buf_phys_list_seal(). From then on
+ * @phys and maybe @tph, and has it checked once by dma_buf_phys_list_seal(). From then on
  * nobody changes it, so importers use it in place.
  */
 struct dma_buf_phys_list {
 	size_t size;
 	enum dma_buf_phys_memory memory;
 	struct p2pdma_provider *provider;
+	int node;
+	struct dma_buf_tph tph;
 	size_t *starts;
 	size_t count;
 	struct phys_vec phys[] __counted_by(count);
