@@ -3,12 +3,14 @@
  * What the examples of dma-buf-mapping.rst take for granted: the drivers around
  * them. tools/howto.py compiles the printed code after this.
  */
+#include <linux/dma-buf-cpu.h>
 #include <linux/dma-buf-dal.h>
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/module.h>
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
+#include <linux/rwsem.h>
 #include <linux/slab.h>
 
 #include "link.h"

@@ -796,6 +796,7 @@ static void map(struct importer *imp, int n)
 	imp->maps[n] = map;
 	check_map(imp, n);
 	check_map_event(imp, n, "map", ranges_of(imp, map));
+	check_dump(imp, route_of(device_of(imp, n)));
 	EQ(shim.waits[DMA_RESV_USAGE_KERNEL] - waits, !imp->ops);
 }
 
@@ -945,6 +946,7 @@ static void buffer_start(struct dma_buf_phys_list *list, enum lends kind)
 	if (lends(&buffer))
 		dma_buf_pal_source_init(&buffer.source, list, false);
 	shim.other_thread = unmap_late;
+	shim.attrs = is_mmio(&buffer) ? DMA_ATTR_MMIO : DMA_ATTR_REQUIRE_COHERENT;
 }
 
 static void buffer_end(void)
@@ -959,6 +961,7 @@ static void buffer_end(void)
 	EQ(gpu.refs, 1);
 	free(buffer.was);
 	shim.other_thread = NULL;
+	shim.attrs = 0;
 }
 
 static void step(struct input *in)

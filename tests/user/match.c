@@ -690,7 +690,8 @@ static bool converter_is(const struct dma_buf_mapping_type *type,
 	return !strcmp(dma_buf_converter_name(&match), name);
 }
 
-#define ROWS	"PAL->SGT\tPAL\tSGT\nPAL->DAL\tPAL\tDAL\nSGT->DAL\tSGT\tDAL\n"
+#define ROWS	"PAL->SGT\tPAL\tSGT\nPAL->DAL\tPAL\tDAL\nSGT->DAL\tSGT\tDAL\n" \
+		"PAL->CPU\tPAL\tCPU\nSGT->CPU\tSGT\tCPU\n"
 
 static void test_converter_rows(void)
 {
@@ -710,6 +711,8 @@ static void test_converter_rows(void)
 	CHECK(converter_is(&easy, dma_buf_pal_to_sgt.ops, "PAL->SGT"));
 	CHECK(converter_is(&easy, dma_buf_pal_to_dal.ops, "PAL->DAL"));
 	CHECK(converter_is(&easy, dma_buf_sgt_to_dal.ops, "SGT->DAL"));
+	CHECK(converter_is(&easy, dma_buf_pal_to_cpu.ops, "PAL->CPU"));
+	CHECK(converter_is(&easy, dma_buf_sgt_to_cpu.ops, "SGT->CPU"));
 	CHECK(converter_is(&easy, &nothing.ops, "none"));
 	CHECK(converter_is(&easy, NULL, "none"));
 	/* Without a match the ops are of nobody */

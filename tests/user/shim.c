@@ -288,6 +288,8 @@ static void check_attrs(const struct device *dev, unsigned long attrs)
 {
 	CHECK(attrs == DMA_ATTR_MMIO ||
 	      (attrs == DMA_ATTR_REQUIRE_COHERENT && dev->coherent));
+	if (shim.attrs)
+		EQ(attrs, shim.attrs);
 }
 
 bool dma_need_unmap(struct device *dev)
@@ -448,4 +450,116 @@ phys_addr_t shim_translate(const struct device *dev, dma_addr_t addr,
 		return addr - DIRECT_OFFSET;
 	}
 	die("the device finds nothing at %llx", (unsigned long long)addr);
+}
+
+/* ---- memory, as the CPU finds it ---- */
+
+#define PAGES	512
+
+static struct {
+	phys_addr_t phys;
+	u8 *bytes;
+} memory[PAGES];
+static size_t nr_pages;
+
+u8 *shim_page(phys_addr_t phys)
+{
+	size_t i;
+
+	phys = ALIGN_DOWN(phys, PAGE_SIZE);
+	for (i = 0; i < nr_pages; i++)
+		if (memory[i].phys == phys)
+			return memory[i].bytes;
+	CHECK(nr_pages < PAGES);
+	memory[i].phys = phys;
+	memory[i].bytes = malloc(PAGE_SIZE);
+	CHECK(memory[i].bytes);
+	for (size_t at = 0; at < PAGE_SIZE; at++)
+		memory[i].bytes[at] = (phys >> PAGE_SHIFT) * 31 + at;
+	nr_pages++;
+	return memory[i].bytes;
+}
+
+void shim_pages_drop(void)
+{
+	while (nr_pages)
+		free(memory[--nr_pages].bytes);
+}
+
+/* What is mapped is an address that nobody can use but these functions */
+#define IO_BASE	BIT(62)
+
+struct io {
+	phys_addr_t phys;
+	size_t len;
+};
+
+static struct io *ios[64];
+
+void *ioremap(phys_addr_t phys, size_t size)
+{
+	struct io *io = shim_alloc(sizeof(*io), 0, 0, 0);
+
+	CHECK(PAGE_ALIGNED(phys) && PAGE_ALIGNED(size) && size);
+	if (!io)
+		return NULL;
+	*io = (struct io){ phys, size };
+	for (size_t i = 0; i < ARRAY_SIZE(ios); i++) {
+		if (!ios[i]) {
+			ios[i] = io;
+			return (void *)(IO_BASE + (i << 48));
+		}
+	}
+	die("more than %zu ranges are mapped for the CPU", ARRAY_SIZE(ios));
+}
+
+static struct io **io_of(const void *at)
+{
+	struct io **io = &ios[((u64)at - IO_BASE) >> 48];
+
+	CHECK((u64)at >= IO_BASE && io < ios + ARRAY_SIZE(ios) && *io);
+	return io;
+}
+
+void iounmap(void *at)
+{
+	struct io **io = io_of(at);
+
+	EQ((u64)at & (BIT(48) - 1), 0);
+	kfree(*io);
+	*io = NULL;
+}
+
+/* Byte by byte, none of them outside */
+static u8 *io_byte(const void *at, size_t i)
+{
+	const struct io *io = *io_of(at);
+	size_t offset = ((u64)at & (BIT(48) - 1)) + i;
+
+	CHECK(offset < io->len);
+	return shim_page(io->phys + offset) + offset_in_page(io->phys + offset);
+}
+
+void memcpy_toio(void *io, const void *from, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		*io_byte(io, i) = ((const u8 *)from)[i];
+}
+
+void memcpy_fromio(void *to, const void *io, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		((u8 *)to)[i] = *io_byte(io, i);
+}
+
+void memcpy_to_page(struct page *page, size_t offset, const void *from, size_t len)
+{
+	CHECK(offset + len <= PAGE_SIZE);
+	memcpy(shim_page(page_to_phys(page)) + offset, from, len);
+}
+
+void memcpy_from_page(void *to, struct page *page, size_t offset, size_t len)
+{
+	CHECK(offset + len <= PAGE_SIZE);
+	memcpy(to, shim_page(page_to_phys(page)) + offset, len);
 }

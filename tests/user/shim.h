@@ -46,6 +46,7 @@ struct event {
 struct shim {
 	bool wrap, api_debug;		/* CONFIG_DMABUF_DEBUG, CONFIG_DMA_API_DEBUG */
 	bool traced;			/* trace events are on */
+	unsigned long attrs;		/* what all DMA is to be mapped with, or 0 */
 	unsigned int fault;		/* which call from now on fails, 0 for none */
 	int fault_err;			/* what it failed with, 0 if it has not yet */
 	unsigned int may_warn, warned;	/* WARNs that are expected, that came */
@@ -375,6 +376,21 @@ void dma_iova_destroy(struct device *dev, struct dma_iova_state *state,
 phys_addr_t shim_translate(const struct device *dev, dma_addr_t addr,
 			   enum dma_data_direction dir, size_t *left);
 
+/* ---- memory, as the CPU finds it ---- */
+
+#define __iomem
+
+/* One page at a physical address, which is there from the first access on */
+u8 *shim_page(phys_addr_t phys);
+void shim_pages_drop(void);
+
+void *ioremap(phys_addr_t phys, size_t size);
+void iounmap(void *io);
+void memcpy_toio(void *io, const void *from, size_t len);
+void memcpy_fromio(void *to, const void *io, size_t len);
+void memcpy_to_page(struct page *page, size_t offset, const void *from, size_t len);
+void memcpy_from_page(void *to, struct page *page, size_t offset, size_t len);
+
 /* ---- what dma-buf.h wants to have seen ---- */
 
 struct file {
@@ -384,6 +400,11 @@ struct file {
 struct iosys_map {
 	void *vaddr;
 };
+
+#define iosys_map_memcpy_to(map, offset, from, len)	\
+	memcpy((char *)(map)->vaddr + (offset), from, len)
+#define iosys_map_memcpy_from(to, map, offset, len)	\
+	memcpy(to, (char *)(map)->vaddr + (offset), len)
 
 struct dma_fence_cb {
 	int unused;

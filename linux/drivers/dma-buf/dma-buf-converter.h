@@ -9,6 +9,7 @@
 
 #include <linux/dma-buf.h>
 
+struct dma_buf_cpu;
 struct dma_buf_dal;
 struct dma_buf_pal_source;
 struct dma_buf_phys_list;
@@ -47,6 +48,8 @@ struct dma_buf_converter {
 extern const struct dma_buf_converter dma_buf_pal_to_sgt;
 extern const struct dma_buf_converter dma_buf_pal_to_dal;
 extern const struct dma_buf_converter dma_buf_sgt_to_dal;
+extern const struct dma_buf_converter dma_buf_pal_to_cpu;
+extern const struct dma_buf_converter dma_buf_sgt_to_cpu;
 
 /**
  * struct dma_buf_mapping_dal_exp_ops - what a converter to DAL has to do
@@ -61,6 +64,22 @@ struct dma_buf_mapping_dal_exp_ops {
 	int (*map)(struct dma_buf_dal *dal);
 	void (*unmap)(struct dma_buf_dal *dal);
 	bool core_maps;
+};
+
+/**
+ * struct dma_buf_mapping_cpu_exp_ops - what a converter to CPU has to do
+ * @ops: tag, see &struct dma_buf_mapping_exp_ops
+ * @map: makes the buffer ready, or does nothing if it fails
+ * @unmap: undoes @map
+ * @copy: copies at least one byte, inside the buffer; called without the
+ *	reservation lock
+ */
+struct dma_buf_mapping_cpu_exp_ops {
+	struct dma_buf_mapping_exp_ops ops;
+	int (*map)(struct dma_buf_cpu *cpu);
+	void (*unmap)(struct dma_buf_cpu *cpu);
+	int (*copy)(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
+		    size_t len, bool write);
 };
 
 #if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)

@@ -228,7 +228,7 @@ int dma_buf_dal_map_for(struct dma_buf_attachment *attach,
 
 	dma_resv_assert_held(attach->dmabuf->resv);
 
-	if (!size || offset >= attach->dmabuf->size ||
+	if (!size || offset > attach->dmabuf->size ||
 	    size > attach->dmabuf->size - offset)
 		return -EINVAL;
 

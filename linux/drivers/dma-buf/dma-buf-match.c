@@ -34,6 +34,8 @@ static const struct dma_buf_converter *const dma_buf_converters[] = {
 	&dma_buf_pal_to_sgt,
 	&dma_buf_pal_to_dal,
 	&dma_buf_sgt_to_dal,
+	&dma_buf_pal_to_cpu,
+	&dma_buf_sgt_to_cpu,
 	NULL
 };
 

@@ -4,6 +4,7 @@
  */
 #include <kunit/platform_device.h>
 #include <kunit/test.h>
+#include <linux/dma-buf-cpu.h>
 #include <linux/dma-buf-dal.h>
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-mapping.h>
@@ -12,6 +13,7 @@
 #include <linux/gfp.h>
 #include <linux/platform_device.h>
 #include <linux/prandom.h>
+#include <linux/vmalloc.h>
 
 #include "dma-buf-converter.h"
 
@@ -30,6 +32,7 @@ struct lender {
 	int invalidated;
 	struct sg_table *sgt;
 	struct dma_buf_dal dal;
+	struct dma_buf_cpu cpu;
 	struct dma_buf_attachment *attach;
 };
 
@@ -148,6 +151,8 @@ static void borrower_invalidate(struct dma_buf_attachment *attach)
 	lender->sgt = NULL;
 	if (lender->dal.attach)
 		dma_buf_dal_unmap(&lender->dal);
+	if (lender->cpu.attach)
+		dma_buf_cpu_unmap(&lender->cpu);
 }
 
 static const struct dma_buf_attach_ops borrower_ops = {
@@ -701,6 +706,143 @@ static struct kunit_suite dma_buf_dal_suite = {
 	.test_cases = dma_buf_dal_cases,
 };
 
+/* ---- CPU ---- */
+
+static struct dma_buf_attachment *
+attach_cpu(struct dma_buf *dmabuf, const struct dma_buf_attach_ops *ops)
+{
+	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_CPU();
+
+	return dma_buf_mapping_attach(dmabuf, &request, 1, ops, NULL);
+}
+
+static int map_cpu(struct dma_buf_attachment *attach, struct dma_buf_cpu *cpu)
+{
+	int ret;
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	ret = dma_buf_cpu_map(attach, cpu);
+	dma_resv_unlock(attach->dmabuf->resv);
+	return ret;
+}
+
+static void unmap_cpu(struct dma_buf_cpu *cpu)
+{
+	struct dma_buf *dmabuf = cpu->attach->dmabuf;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	dma_buf_cpu_unmap(cpu);
+	dma_resv_unlock(dmabuf->resv);
+}
+
+/* Random copies against a copy of the buffer */
+static void check_copies(struct kunit *test, const struct dma_buf_cpu *cpu,
+			 u8 *shadow, size_t size)
+{
+	u8 *mem = kunit_kzalloc(test, size, GFP_KERNEL);
+	struct rnd_state rnd;
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	prandom_seed_state(&rnd, 1);
+	for (int i = 0; i < 300; i++) {
+		size_t offset = prandom_u32_state(&rnd) % size;
+		size_t len = prandom_u32_state(&rnd) % (size - offset + 1);
+
+		prandom_bytes_state(&rnd, mem, len);
+		KUNIT_ASSERT_EQ(test, 0, dma_buf_cpu_copy(cpu, offset, mem, len,
+							  true));
+		memcpy(shadow + offset, mem, len);
+		KUNIT_ASSERT_EQ(test, 0, dma_buf_cpu_copy(cpu, 0, mem, size,
+							  false));
+		KUNIT_ASSERT_MEMEQ(test, shadow, mem, size);
+	}
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			dma_buf_cpu_copy(cpu, size, mem, 1, true));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			dma_buf_cpu_copy(cpu, 1, mem, size, true));
+}
+
+static void test_cpu_ram(struct kunit *test)
+{
+	const size_t size = PAGES * PAGE_SIZE;
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct dma_buf_attachment *attach =
+		attach_cpu(lender->dmabuf, &borrower_ops);
+	u8 *shadow = kunit_kzalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, shadow);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	for (int i = 0; i < PAGES; i++)
+		memset(page_address(lender->pages[i]), 0, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, map_cpu(attach, &lender->cpu));
+	check_copies(test, &lender->cpu, shadow, size);
+	for (int i = 0; i < PAGES; i++)
+		KUNIT_EXPECT_MEMEQ(test, page_address(lender->pages[i]),
+				   shadow + i * PAGE_SIZE, PAGE_SIZE);
+
+	/* After a revoke the importer needs no check of its own */
+	dma_buf_pal_source_revoke(&lender->source, lender->dmabuf);
+	KUNIT_EXPECT_NULL(test, lender->cpu.attach);
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			dma_buf_cpu_copy(&lender->cpu, 0, shadow, 1, true));
+	KUNIT_EXPECT_EQ(test, -ENODEV, map_cpu(attach, &lender->cpu));
+	dma_buf_detach(lender->dmabuf, attach);
+}
+
+static int native_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	struct native *native = dmabuf->priv;
+	void *at = vmap(native->pages, PAGES, VM_MAP, PAGE_KERNEL);
+
+	if (!at)
+		return -ENOMEM;
+	iosys_map_set_vaddr(map, at);
+	return 0;
+}
+
+static void native_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	vunmap(map->vaddr);
+}
+
+/* An exporter of scatterlists, with and without a vmap */
+static void test_cpu_vmap(struct kunit *test)
+{
+	const size_t size = PAGES * PAGE_SIZE;
+	struct native *native = native_new(test);
+	struct dma_buf_ops ops = native_ops;
+	u8 *shadow = kunit_kzalloc(test, size, GFP_KERNEL);
+	struct dma_buf_attachment *attach;
+	struct dma_buf_cpu cpu;
+
+	KUNIT_ASSERT_NOT_NULL(test, shadow);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			PTR_ERR(attach_cpu(native->dmabuf, NULL)));
+
+	ops.vmap = native_vmap;
+	ops.vunmap = native_vunmap;
+	native->dmabuf->ops = &ops;
+	attach = attach_cpu(native->dmabuf, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_ASSERT_EQ(test, 0, map_cpu(attach, &cpu));
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_cpu_copy(&cpu, 0, shadow, size, false));
+	check_copies(test, &cpu, shadow, size);
+	unmap_cpu(&cpu);
+	dma_buf_detach(native->dmabuf, attach);
+	native->dmabuf->ops = &native_ops;
+}
+
+static struct kunit_case dma_buf_cpu_cases[] = {
+	KUNIT_CASE(test_cpu_ram),
+	KUNIT_CASE(test_cpu_vmap),
+	{}
+};
+
+static struct kunit_suite dma_buf_cpu_suite = {
+	.name = "dma-buf-cpu",
+	.test_cases = dma_buf_cpu_cases,
+};
+
 static struct kunit_case dma_buf_converter_cases[] = {
 	KUNIT_CASE(test_convert_ram),
 	KUNIT_CASE(test_convert_mmio),
@@ -716,4 +858,5 @@ static struct kunit_suite dma_buf_converter_suite = {
 	.test_cases = dma_buf_converter_cases,
 };
 
-kunit_test_suites(&dma_buf_converter_suite, &dma_buf_dal_suite);
+kunit_test_suites(&dma_buf_converter_suite, &dma_buf_dal_suite,
+		  &dma_buf_cpu_suite);

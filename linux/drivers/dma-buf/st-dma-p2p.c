@@ -10,15 +10,18 @@
  * off when suites run by themselves.
  */
 #include <kunit/test.h>
+#include <linux/dma-buf-cpu.h>
 #include <linux/dma-buf-dal.h>
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/file.h>
+#include <linux/io.h>
 #include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/prandom.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 
@@ -501,6 +504,57 @@ static void test_dal_routes(struct kunit *test)
 	}
 }
 
+/* ---- CPU: the same bytes as through the BAR itself ---- */
+
+static void check_bar(struct kunit *test, struct bar *bar, const u8 *shadow)
+{
+	const struct dma_buf_phys_list *list = bar->source.list;
+	u8 *mem = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	void __iomem *io;
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	for (size_t i = 0; i < list->count; i++) {
+		io = ioremap(list->phys[i].paddr, PAGE_SIZE);
+		KUNIT_ASSERT_NOT_NULL(test, io);
+		memcpy_fromio(mem, io, PAGE_SIZE);
+		iounmap(io);
+		KUNIT_EXPECT_MEMEQ(test, shadow + i * PAGE_SIZE, mem, PAGE_SIZE);
+	}
+}
+
+static void test_cpu_bar(struct kunit *test)
+{
+	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_CPU();
+	const size_t size = 3 * PAGE_SIZE;
+	struct bar *bar = bar_new(test, 3, PAGE_SIZE);
+	u8 *shadow = kunit_kzalloc(test, size, GFP_KERNEL);
+	struct dma_buf_attachment *attach;
+	struct dma_buf_cpu cpu;
+
+	KUNIT_ASSERT_NOT_NULL(test, shadow);
+	attach = dma_buf_mapping_attach(bar->dmabuf, &request, 1,
+					&bar_importer_ops, bar);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	dma_resv_lock(bar->dmabuf->resv, NULL);
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_cpu_map(attach, &cpu));
+	dma_resv_unlock(bar->dmabuf->resv);
+
+	get_random_bytes(shadow, size);
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_cpu_copy(&cpu, 0, shadow, size, true));
+	check_bar(test, bar, shadow);
+	/* From the end of a range to the beginning of the next one */
+	get_random_bytes(shadow + PAGE_SIZE - 5, 11);
+	KUNIT_EXPECT_EQ(test, 0,
+			dma_buf_cpu_copy(&cpu, PAGE_SIZE - 5,
+					 shadow + PAGE_SIZE - 5, 11, true));
+	check_bar(test, bar, shadow);
+
+	dma_resv_lock(bar->dmabuf->resv, NULL);
+	dma_buf_cpu_unmap(&cpu);
+	dma_resv_unlock(bar->dmabuf->resv);
+	dma_buf_detach(bar->dmabuf, attach);
+}
+
 /*
  * More than 32 bits of IOVA for a device that has no more: this fails in one
  * piece, then goes range by range until one is too many. DMA-API debugging
@@ -663,6 +717,7 @@ static struct kunit_case dma_buf_p2p_cases[] = {
 	KUNIT_CASE(test_dal_slices),
 	KUNIT_CASE(test_dal_beyond_4g),
 	KUNIT_CASE(test_dal_routes),
+	KUNIT_CASE(test_cpu_bar),
 	KUNIT_CASE(test_unwinds_half_way),
 	KUNIT_CASE(test_faults_one_range),
 	KUNIT_CASE(test_faults_three_ranges),
