@@ -49,9 +49,12 @@ static const char *
 dma_buf_dal_peer_obstacle(struct pci_dev *peer,
 			  const struct dma_buf_mapping_match *imp)
 {
-	const char *why = dma_buf_sgt_p2p_obstacle(peer, imp);
+	const char *why;
 	u8 route;
 
+	if (!(imp->sgt_data.dal_accepts & DMA_BUF_DAL_PEER))
+		return "importer-refuses-p2p";
+	why = dma_buf_sgt_p2p_obstacle(peer, imp);
 	if (why)
 		return why;
 

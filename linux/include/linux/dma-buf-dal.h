@@ -59,9 +59,7 @@ extern const struct dma_buf_mapping_type dma_buf_mapping_dal_type;
 		.sgt_data = {						\
 			.importing_dma_device = (_dev),			\
 			.importer_accepts_p2p =				\
-				(_accepts) & DMA_BUF_DAL_PEER ?		\
-				DMA_SGT_IMPORTER_ACCEPTS_P2P :		\
-				DMA_SGT_NO_P2P,				\
+				DMA_SGT_IMPORTER_ACCEPTS_P2P,		\
 			.dal_accepts = (_accepts),			\
 		},							\
 	})
