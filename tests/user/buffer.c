@@ -806,10 +806,14 @@ static void unmap(struct importer *imp, int n)
 
 	/* Everybody else's mappings are as they were until the last moment */
 	check_map(imp, n);
+	int unmaps = shim.unmaps;
+
 	shim.nr_events = 0;
 	dma_resv_lock(&buffer.resv, NULL);
 	unmap_locked(imp, n);
 	dma_resv_unlock(&buffer.resv);
+	if (device_of(imp, n)->direct && buffer.kind != NATIVE_RAM)
+		EQ(shim.unmaps, unmaps);
 	check_map_event(imp, n, "unmap", ranges);
 }
 

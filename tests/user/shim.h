@@ -52,6 +52,7 @@ struct shim {
 	unsigned int may_warn, warned;	/* WARNs that are expected, that came */
 	unsigned int debugged;		/* pr_debug() */
 	int allocated, pieces, waits[2];
+	int unmaps;			/* calls of the DMA API that unmap */
 	size_t next_dma;
 	size_t nr_events;
 	struct event events[EVENTS];
