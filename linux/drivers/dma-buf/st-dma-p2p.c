@@ -679,10 +679,18 @@ static void sweep(struct kunit *test, size_t count, size_t len)
 }
 
 /* A bus address takes no memory but that of the attachment */
-static void test_faults_dal(struct kunit *test)
+static void test_faults_dal_one_range(struct kunit *test)
 {
 	sweep_way(test, whole_way_dal, 1, 1, PAGE_SIZE);
+}
+
+static void test_faults_dal_200_ranges(struct kunit *test)
+{
 	sweep_way(test, whole_way_dal, 1, 200, PAGE_SIZE);
+}
+
+static void test_faults_dal_beyond_4g(struct kunit *test)
+{
 	sweep_way(test, whole_way_dal, 1, 1, BEYOND_ENTRY);
 }
 
@@ -723,7 +731,9 @@ static struct kunit_case dma_buf_p2p_cases[] = {
 	KUNIT_CASE(test_faults_three_ranges),
 	KUNIT_CASE(test_faults_200_ranges),
 	KUNIT_CASE(test_faults_beyond_one_entry),
-	KUNIT_CASE(test_faults_dal),
+	KUNIT_CASE(test_faults_dal_one_range),
+	KUNIT_CASE(test_faults_dal_200_ranges),
+	KUNIT_CASE(test_faults_dal_beyond_4g),
 	{}
 };
 
