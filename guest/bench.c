@@ -88,6 +88,11 @@ static int pal_buffer(uint64_t ranges)
 	return own_buffer(BENCH_EXPORT_PAL, ranges);
 }
 
+static int mmio_buffer(uint64_t ranges)
+{
+	return own_buffer(BENCH_EXPORT_MMIO, ranges);
+}
+
 /* ---- what the kernel counts ---- */
 
 struct row {
@@ -105,6 +110,19 @@ static const struct row kernel_rows[] = {
 	{ "map SGT, converted, ranges", pal_buffer, BENCH_MAP_DYNAMIC, { 1, 16, 1024, 16384 } },
 	{ "map PAL, ranges", pal_buffer, BENCH_MAP_PAL, { 1, 16, 1024, 65536 } },
 	{ "iommu_map, 4 KiB ranges", NULL, BENCH_IOMMU_MAP, { 1, 16, 1024, 16384 } },
+	{ "iommu_map_nosync, 4 KiB ranges", NULL, BENCH_IOMMU_NOSYNC, { 1, 16, 1024, 16384 } },
+	{ "map DAL, ranges", pal_buffer, BENCH_MAP_DAL, { 1, 16, 1024, 16384 } },
+	{ "map DAL of SGT, ranges", sgt_buffer, BENCH_MAP_DAL, { 1, 16, 1024, 16384 } },
+	{ "map DAL, bus address, ranges", mmio_buffer, BENCH_MAP_DAL_P2P, { 1, 16, 1024, 16384 } },
+	{ "map SGT, bus address, ranges", mmio_buffer, BENCH_MAP_P2P, { 1, 16, 1024, 16384 } },
+	{ "map DAL, IOMMU, ranges", pal_buffer, BENCH_MAP_DAL_P2P, { 1, 16, 1024, 16384 } },
+	{ "map SGT, IOMMU, ranges", pal_buffer, BENCH_MAP_P2P, { 1, 16, 1024, 16384 } },
+	{ "walk SGT, ranges", pal_buffer, BENCH_WALK_SGT, { 1, 1024, 16384 } },
+	{ "walk DAL, ranges", pal_buffer, BENCH_WALK_DAL, { 1, 1024, 16384 } },
+	{ "walk SGT, bus address, ranges", mmio_buffer, BENCH_WALK_SGT_P2P, { 1, 1024, 16384 } },
+	{ "walk DAL, bus address, ranges", mmio_buffer, BENCH_WALK_DAL_P2P, { 1, 1024, 16384 } },
+	{ "walk SGT, IOMMU, ranges", pal_buffer, BENCH_WALK_SGT_P2P, { 1, 1024, 16384 } },
+	{ "walk DAL, IOMMU, ranges", pal_buffer, BENCH_WALK_DAL_P2P, { 1, 1024, 16384 } },
 };
 
 /* One range of the buffer stands for 1024 of a mapping: see BENCH_CHUNK */
@@ -113,10 +131,16 @@ static int chunk_buffer(uint64_t ranges)
 	return sgt_buffer(1024);
 }
 
+static int chunk_of_pal(uint64_t ranges)
+{
+	return pal_buffer(1024);
+}
+
 /* So many that the pages which the allocator had left over are below 1 % */
 static const struct row byte_rows[] = {
 	{ "bytes of attachments", chunk_buffer, BENCH_BYTES_ATTACH, { 131072 } },
 	{ "bytes of SGT mappings, ranges", chunk_buffer, BENCH_BYTES_MAP_SGT, { 524288 } },
+	{ "bytes of DAL mappings, ranges", chunk_of_pal, BENCH_BYTES_MAP_DAL, { 524288 } },
 	{ "bytes of PAL lists, ranges", chunk_buffer, BENCH_BYTES_LIST, { 1048576 } },
 	{ "bytes of an xarray, ranges", chunk_buffer, BENCH_BYTES_XARRAY, { 1048576 } },
 };

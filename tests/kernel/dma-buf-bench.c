@@ -15,6 +15,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/pci-p2pdma.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
@@ -27,6 +28,7 @@
 
 #if __has_include(<linux/dma-buf-match.h>)
 #define PATCHED 1
+#include <linux/dma-buf-dal.h>
 #include <linux/dma-buf-pal.h>
 #include <linux/dma-buf-sgt.h>
 #define dma_device_of dma_buf_sgt_dma_device
@@ -101,6 +103,14 @@ static const struct dma_buf_ops bench_sgt_ops = {
 	.release = bench_sgt_release,
 };
 
+/* QEMU's second edu: the first one belongs to user space */
+static struct pci_dev *bench_edu(void)
+{
+	struct pci_dev *first = pci_get_device(0x1234, 0x11e8, NULL);
+
+	return first ? pci_get_device(0x1234, 0x11e8, first) : NULL;
+}
+
 #if PATCHED
 static int bench_pal_attach(struct dma_buf *dmabuf,
 			    struct dma_buf_attachment *attach)
@@ -133,13 +143,28 @@ static const struct dma_buf_ops bench_pal_ops = {
 	.release = bench_pal_release,
 };
 
-static int bench_make_pal(struct bench_buffer *buffer,
-			  struct dma_buf_export_info *info)
+/* A device reaches itself by bus addresses; nothing is transferred */
+static struct p2pdma_provider *bench_provider(void)
 {
+	static struct p2pdma_provider *provider;
+	struct pci_dev *pdev = provider ? NULL : bench_edu();
+
+	if (pdev && !pcim_p2pdma_init(pdev))
+		provider = pcim_p2pdma_provider(pdev, 0);
+	pci_dev_put(pdev);
+	return provider;
+}
+
+static int bench_make_pal(struct bench_buffer *buffer,
+			  struct dma_buf_export_info *info, bool mmio)
+{
+	struct p2pdma_provider *provider = mmio ? bench_provider() : NULL;
 	struct phys_vec *phys;
 	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(buffer->n, &phys);
 	size_t i;
 
+	if (mmio && !provider)
+		return -ENODEV;
 	if (!list)
 		return -ENOMEM;
 	for (i = 0; i < buffer->n; i++)
@@ -148,14 +173,16 @@ static int bench_make_pal(struct bench_buffer *buffer,
 			.len = PAGE_SIZE,
 		};
 	/* It cannot fail with these */
-	dma_buf_phys_list_seal(list, info->size, DMA_BUF_PHYS_RAM, NULL);
+	dma_buf_phys_list_seal(list, info->size,
+			       mmio ? DMA_BUF_PHYS_MMIO : DMA_BUF_PHYS_RAM,
+			       provider);
 	dma_buf_pal_source_init(&buffer->source, list, false);
 	info->ops = &bench_pal_ops;
 	return 0;
 }
 #else
 static int bench_make_pal(struct bench_buffer *buffer,
-			  struct dma_buf_export_info *info)
+			  struct dma_buf_export_info *info, bool mmio)
 {
 	return -EOPNOTSUPP;
 }
@@ -173,8 +200,9 @@ static struct dma_buf *bench_make(const struct bench_export *export)
 	info.size = export->n << PAGE_SHIFT;
 	info.ops = &bench_sgt_ops;
 	info.priv = buffer;
-	if (export->kind == BENCH_EXPORT_PAL)
-		ret = bench_make_pal(buffer, &info);
+	if (export->kind != BENCH_EXPORT_SGT)
+		ret = bench_make_pal(buffer, &info,
+				     export->kind == BENCH_EXPORT_MMIO);
 	if (ret) {
 		kfree(buffer);
 		return ERR_PTR(ret);
@@ -260,15 +288,118 @@ static int bench_map_unmap(struct dma_buf *dmabuf, struct sample *sample,
 	return ret;
 }
 
-/* QEMU's second edu: the first one belongs to user space */
-static struct pci_dev *bench_edu(void)
-{
-	struct pci_dev *first = pci_get_device(0x1234, 0x11e8, NULL);
+/* What a driver writes for its device, run by run */
+static struct {
+	u64 addr, len;
+} bench_descriptor;
 
-	return first ? pci_get_device(0x1234, 0x11e8, first) : NULL;
+static void bench_describe(dma_addr_t addr, size_t len)
+{
+	WRITE_ONCE(bench_descriptor.addr, addr);
+	WRITE_ONCE(bench_descriptor.len, len);
 }
 
-static int bench_map_p2p(struct dma_buf *dmabuf, struct sample *sample)
+static int bench_walk_sgt(struct dma_buf *dmabuf, struct sample *sample)
+{
+	struct dma_buf_attachment *attach = bench_attach(dmabuf, true);
+	struct scatterlist *sgl;
+	struct sg_table *sgt;
+	u64 start;
+	int i;
+
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+
+	sgt = dma_buf_sgt_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
+	if (!IS_ERR(sgt)) {
+		start = get_cycles();
+		for_each_sgtable_dma_sg(sgt, sgl, i)
+			bench_describe(sg_dma_address(sgl), sg_dma_len(sgl));
+		*sample = (struct sample){ get_cycles() - start, sgt->nents };
+		dma_buf_sgt_unmap_attachment_unlocked(attach, sgt,
+						      DMA_BIDIRECTIONAL);
+	}
+	dma_buf_detach(dmabuf, attach);
+	return PTR_ERR_OR_ZERO(sgt);
+}
+
+#if PATCHED
+static struct dma_buf_attachment *bench_attach_dal(struct dma_buf *dmabuf)
+{
+	const struct dma_buf_mapping_match request =
+		DMA_BUF_IMAPPING_DAL(bench_dev, DMA_BUF_DAL_ANY);
+
+	return dma_buf_mapping_attach(dmabuf, &request, 1, &bench_importer,
+				      NULL);
+}
+
+/* The second number is that of the runs */
+static struct sample bench_walk(const struct dma_buf_dal *dal)
+{
+	struct dma_buf_dal_iter iter;
+	dma_addr_t addr;
+	u64 start, runs = 0;
+	size_t len;
+
+	start = get_cycles();
+	dma_buf_dal_start(dal, 0, &iter);
+	while ((len = dma_buf_dal_next(&iter, SIZE_MAX, &addr)))
+		bench_describe(addr, len);
+	start = get_cycles() - start;
+	dma_buf_dal_start(dal, 0, &iter);
+	while (dma_buf_dal_next(&iter, SIZE_MAX, &addr))
+		runs++;
+	return (struct sample){ start, runs };
+}
+
+static int bench_dal(struct dma_buf *dmabuf, struct sample *sample, bool walk)
+{
+	struct dma_buf_attachment *attach = bench_attach_dal(dmabuf);
+	struct dma_buf_dal dal;
+	u64 start, middle, end;
+	int ret;
+
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	start = get_cycles();
+	ret = dma_buf_dal_map(attach, &dal, 0, dmabuf->size,
+			      DMA_BIDIRECTIONAL);
+	middle = get_cycles();
+	if (!ret) {
+		if (walk)
+			*sample = bench_walk(&dal);
+		end = get_cycles();
+		dma_buf_dal_unmap(&dal);
+		if (!walk)
+			*sample = (struct sample){ middle - start,
+						   get_cycles() - end };
+	}
+	dma_resv_unlock(dmabuf->resv);
+	dma_buf_detach(dmabuf, attach);
+	return ret;
+}
+#else
+static int bench_dal(struct dma_buf *dmabuf, struct sample *sample, bool walk)
+{
+	return -EOPNOTSUPP;
+}
+#endif
+
+static int bench_for_peer(struct dma_buf *dmabuf, struct sample *sample, u32 op)
+{
+	switch (op) {
+	case BENCH_MAP_P2P:
+		return bench_map_unmap(dmabuf, sample, true);
+	case BENCH_WALK_SGT_P2P:
+		return bench_walk_sgt(dmabuf, sample);
+	default:
+		return bench_dal(dmabuf, sample, op == BENCH_WALK_DAL_P2P);
+	}
+}
+
+static int bench_map_p2p(struct dma_buf *dmabuf, struct sample *sample, u32 op)
 {
 	struct pci_dev *pdev = bench_edu();
 	int ret;
@@ -278,7 +409,7 @@ static int bench_map_p2p(struct dma_buf *dmabuf, struct sample *sample)
 	bench_dev = &pdev->dev;
 	ret = dma_set_mask(bench_dev, DMA_BIT_MASK(64));
 	if (!ret)
-		ret = bench_map_unmap(dmabuf, sample, true);
+		ret = bench_for_peer(dmabuf, sample, op);
 	bench_dev = &bench_device->dev;
 	pci_dev_put(pdev);
 	return ret;
@@ -369,6 +500,8 @@ static int bench_match(struct dma_buf *dmabuf, struct sample *sample, u64 n)
 
 #define BENCH_PADDR (1ULL << 38)
 
+#define BENCH_PROT (IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO)
+
 /* Every other one, so that nothing merges */
 static int bench_fill(struct iommu_domain *domain, u64 n, u64 len)
 {
@@ -377,25 +510,39 @@ static int bench_fill(struct iommu_domain *domain, u64 n, u64 len)
 
 	for (i = 0; i < n && !ret; i++)
 		ret = iommu_map(domain, i * len, BENCH_PADDR + 2 * i * len, len,
-				IOMMU_READ | IOMMU_WRITE | IOMMU_MMIO,
-				GFP_KERNEL);
+				BENCH_PROT, GFP_KERNEL);
 	return ret;
 }
 
-static void bench_iommu_count(struct iommu_domain *domain,
-			      struct sample *sample, u64 n, u64 len, int *ret)
+/* With one sync for all of them */
+static int bench_fill_nosync(struct iommu_domain *domain, u64 n, u64 len)
 {
-	u64 start, middle;
+	u64 i;
+	int ret = 0;
+
+	for (i = 0; i < n && !ret; i++)
+		ret = iommu_map_nosync(domain, i * len,
+				       BENCH_PADDR + 2 * i * len, len,
+				       BENCH_PROT, GFP_KERNEL);
+	return ret ?: iommu_sync_map(domain, 0, n * len);
+}
+
+static void bench_iommu_count(struct iommu_domain *domain,
+			      struct sample *sample, const struct bench_run *run,
+			      int *ret)
+{
+	u64 start, middle, n = run->n, len = run->len;
 
 	start = get_cycles();
-	*ret = bench_fill(domain, n, len);
+	*ret = run->op == BENCH_IOMMU_NOSYNC ?
+	       bench_fill_nosync(domain, n, len) : bench_fill(domain, n, len);
 	middle = get_cycles();
 	iommu_unmap(domain, 0, n * len);
 	*sample = (struct sample){ middle - start, get_cycles() - middle };
 }
 
 /* With a device behind it, whose IOTLB has to be told */
-static int bench_iommu_map(struct sample *sample, u64 n, u64 len)
+static int bench_iommu_map(struct sample *sample, const struct bench_run *run)
 {
 	struct pci_dev *pdev = bench_edu();
 	struct iommu_domain *domain;
@@ -410,7 +557,7 @@ static int bench_iommu_map(struct sample *sample, u64 n, u64 len)
 	}
 	ret = iommu_attach_device(domain, &pdev->dev);
 	if (!ret) {
-		bench_iommu_count(domain, sample, n, len, &ret);
+		bench_iommu_count(domain, sample, run, &ret);
 		iommu_detach_device(domain, &pdev->dev);
 	}
 	iommu_domain_free(domain);
@@ -468,7 +615,35 @@ static void bench_give_list(struct dma_buf *dmabuf, void *item, u64 i)
 {
 	dma_buf_phys_list_free(item);
 }
+
+static void *bench_take_dal(struct dma_buf *dmabuf, u64 i)
+{
+	struct dma_buf_dal *dal = kmalloc_obj(*dal);
+	int ret = -ENOMEM;
+
+	if (dal) {
+		dma_resv_lock(dmabuf->resv, NULL);
+		ret = dma_buf_dal_map(bench_mapper, dal, 0, dmabuf->size,
+				      DMA_TO_DEVICE);
+		dma_resv_unlock(dmabuf->resv);
+	}
+	if (!ret)
+		return dal;
+	kfree(dal);
+	return ERR_PTR(ret);
+}
+
+static void bench_give_dal(struct dma_buf *dmabuf, void *item, u64 i)
+{
+	dma_resv_lock(dmabuf->resv, NULL);
+	dma_buf_dal_unmap(item);
+	dma_resv_unlock(dmabuf->resv);
+	kfree(item);
+}
 #else
+#define bench_attach_dal(dmabuf) bench_attach(dmabuf, true)
+#define bench_take_dal NULL
+#define bench_give_dal NULL
 #define bench_take_list NULL
 #define bench_give_list NULL
 #endif
@@ -498,6 +673,7 @@ static const struct bench_kind {
 	{ bench_take_map, bench_give_map, BENCH_CHUNK },
 	{ bench_take_list, bench_give_list, BENCH_LIST },
 	{ bench_take_xarray, bench_give_xarray, 1 },
+	{ bench_take_dal, bench_give_dal, BENCH_CHUNK },
 };
 
 static int bench_count_bytes(struct dma_buf *dmabuf, struct sample *sample,
@@ -534,7 +710,8 @@ static int bench_bytes(struct dma_buf *dmabuf, struct sample *sample,
 	items = kvcalloc(n, sizeof(*items), GFP_KERNEL);
 	if (!items)
 		return -ENOMEM;
-	bench_mapper = bench_attach(dmabuf, true);
+	bench_mapper = kind->take == bench_take_dal ?
+		       bench_attach_dal(dmabuf) : bench_attach(dmabuf, true);
 	ret = PTR_ERR_OR_ZERO(bench_mapper);
 	if (!ret) {
 		ret = bench_count_bytes(dmabuf, sample, kind, items, n);
@@ -558,8 +735,17 @@ static int bench_once(struct dma_buf *dmabuf, struct sample *sample,
 		return bench_map_unmap(dmabuf, sample, false);
 	case BENCH_MAP_DYNAMIC:
 		return bench_map_unmap(dmabuf, sample, true);
+	case BENCH_WALK_SGT:
+		return bench_walk_sgt(dmabuf, sample);
+	case BENCH_MAP_DAL:
+		return bench_dal(dmabuf, sample, false);
+	case BENCH_WALK_DAL:
+		return bench_dal(dmabuf, sample, true);
 	case BENCH_MAP_P2P:
-		return bench_map_p2p(dmabuf, sample);
+	case BENCH_WALK_SGT_P2P:
+	case BENCH_MAP_DAL_P2P:
+	case BENCH_WALK_DAL_P2P:
+		return bench_map_p2p(dmabuf, sample, run->op);
 	case BENCH_MAP_PAL:
 		return bench_map_pal(dmabuf, sample);
 	case BENCH_INVALIDATE:
@@ -567,8 +753,9 @@ static int bench_once(struct dma_buf *dmabuf, struct sample *sample,
 	case BENCH_MATCH:
 		return bench_match(dmabuf, sample, run->n);
 	case BENCH_IOMMU_MAP:
-		return bench_iommu_map(sample, run->n, run->len);
-	case BENCH_BYTES_ATTACH ... BENCH_BYTES_XARRAY:
+	case BENCH_IOMMU_NOSYNC:
+		return bench_iommu_map(sample, run);
+	case BENCH_BYTES_ATTACH ... BENCH_BYTES_MAP_DAL:
 		return bench_bytes(dmabuf, sample, run->op - BENCH_BYTES_ATTACH,
 				   run->n);
 	default:
@@ -657,7 +844,7 @@ static long bench_run(struct bench_run __user *user)
 	    run.others > BENCH_OTHERS)
 		return -EINVAL;
 
-	if (run.op != BENCH_IOMMU_MAP)
+	if (run.op != BENCH_IOMMU_MAP && run.op != BENCH_IOMMU_NOSYNC)
 		dmabuf = dma_buf_get(run.fd);
 	if (IS_ERR(dmabuf))
 		return PTR_ERR(dmabuf);

@@ -25,6 +25,15 @@ enum {
 	BENCH_BYTES_MAP_SGT,	/* mappings of n ranges together */
 	BENCH_BYTES_LIST,	/* PAL lists of n ranges together */
 	BENCH_BYTES_XARRAY,	/* n ranges in an xarray, as a reference */
+	BENCH_BYTES_MAP_DAL,	/* as BENCH_BYTES_MAP_SGT */
+	/* The second number is that of the runs */
+	BENCH_WALK_SGT,
+	BENCH_WALK_SGT_P2P,
+	BENCH_WALK_DAL,
+	BENCH_WALK_DAL_P2P,
+	BENCH_MAP_DAL,
+	BENCH_MAP_DAL_P2P,
+	BENCH_IOMMU_NOSYNC,	/* as BENCH_IOMMU_MAP, with one sync at the end */
 };
 
 struct bench_run {
@@ -41,6 +50,7 @@ struct bench_run {
 enum {
 	BENCH_EXPORT_SGT,
 	BENCH_EXPORT_PAL,	/* patched kernels alone */
+	BENCH_EXPORT_MMIO,	/* the same as MMIO of QEMU's second edu */
 };
 
 struct bench_export {

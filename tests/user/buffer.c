@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 #include "test.h"
+#include <linux/dma-buf-dal.h>
 #include "dma-buf-converter.h"
 
 #define IMPORTERS	3
@@ -16,13 +17,24 @@
 /* Lent by a source, or offered as SGT by an exporter of the old kind */
 enum lends { LENDS_RAM, LENDS_MMIO, LENDS_UNKNOWN, NATIVE_RAM, NATIVE_MMIO, KINDS };
 
+enum wants { SGT, PAL, DAL };
+
+/* What an importer of DAL asks for */
+struct slice {
+	struct device *dev;
+	size_t offset, size;
+};
+
 struct importer {
 	struct dma_buf_attachment *attach;
 	struct device *dev;
 	const struct dma_buf_attach_ops *ops;
-	bool pal, late;		/* late: unmaps when the callback is over */
+	enum wants wants;
+	unsigned int accepts;
+	bool late;		/* unmaps when the callback is over */
 	enum dma_data_direction dir;
 	void *maps[MAPS];
+	struct slice slices[MAPS];
 	int invalidated;
 };
 
@@ -260,10 +272,29 @@ static void check_books(void)
 
 /* ---- importers ---- */
 
-static void *map_locked(struct importer *imp)
+static void *map_slice(struct importer *imp, const struct slice *slice)
 {
-	if (imp->pal)
+	struct dma_buf_dal *dal = malloc(sizeof(*dal));
+	int ret;
+
+	memset(dal, 0xa5, sizeof(*dal));
+	if (slice->dev == imp->dev)
+		ret = dma_buf_dal_map(imp->attach, dal, slice->offset, slice->size, imp->dir);
+	else
+		ret = dma_buf_dal_map_for(imp->attach, dal, slice->dev, slice->offset,
+					  slice->size, imp->dir);
+	if (!ret)
+		return dal;
+	free(dal);
+	return ERR_PTR(ret);
+}
+
+static void *map_locked(struct importer *imp, int n)
+{
+	if (imp->wants == PAL)
 		return dma_buf_pal_map_phys(imp->attach);
+	if (imp->wants == DAL)
+		return map_slice(imp, &imp->slices[n]);
 	return dma_buf_sgt_map_attachment(imp->attach, imp->dir);
 }
 
@@ -272,10 +303,15 @@ static void unmap_locked(struct importer *imp, int n)
 	void *map = imp->maps[n];
 
 	imp->maps[n] = NULL;
-	if (imp->pal)
+	if (imp->wants == DAL) {
+		dma_buf_dal_unmap(map);
+		CHECK(!((struct dma_buf_dal *)map)->attach);
+		free(map);
+	} else if (imp->wants == PAL) {
 		dma_buf_pal_unmap_phys(imp->attach, map);
-	else
+	} else {
 		dma_buf_sgt_unmap_attachment(imp->attach, map, imp->dir);
+	}
 }
 
 static void unmap_all_locked(struct importer *imp)
@@ -285,7 +321,8 @@ static void unmap_all_locked(struct importer *imp)
 			unmap_locked(imp, n);
 }
 
-static int expect_map(const struct importer *imp);
+static int expect_map(const struct importer *imp, int n);
+static void take_slice(struct importer *imp, int n, struct input *in);
 
 /* Nobody may map while the memory is taken back, and at once when it is not */
 static void map_again(struct importer *imp)
@@ -295,8 +332,9 @@ static void map_again(struct importer *imp)
 
 	shim.fault = 0;
 	EQ(buffer.source.revoked, buffer.revoking);
-	imp->maps[n] = map_locked(imp);
-	EQ(PTR_ERR_OR_ZERO(imp->maps[n]), expect_map(imp));
+	take_slice(imp, n, &(struct input){});
+	imp->maps[n] = map_locked(imp, n);
+	EQ(PTR_ERR_OR_ZERO(imp->maps[n]), expect_map(imp, n));
 	if (IS_ERR(imp->maps[n]))
 		imp->maps[n] = NULL;
 	else
@@ -332,13 +370,30 @@ static const struct dma_buf_attach_ops importer_ops[] = {
 	{ .allow_peer2peer = true },
 };
 
+/* Does the device reach the memory, by a route that the importer wants? */
+static bool dal_reaches(const struct importer *imp, const struct device *dev)
+{
+	if (buffer.kind == LENDS_UNKNOWN)
+		return false;
+	if (!is_mmio(&buffer))
+		return (imp->accepts & DMA_BUF_DAL_RAM) && (dev->coherent || !lends(&buffer));
+	if (!dev->is_pci || dev->far)
+		return false;
+	if (dev->p2p == PCI_P2PDMA_MAP_BUS_ADDR)
+		return imp->accepts & DMA_BUF_DAL_BUS_ADDRESS;
+	return dev->p2p == PCI_P2PDMA_MAP_THRU_HOST_BRIDGE &&
+	       (imp->accepts & DMA_BUF_DAL_HOST_BRIDGE);
+}
+
 static int expect_match(const struct importer *imp)
 {
 	bool p2p = imp->ops && imp->ops->allow_peer2peer && imp->dev->is_pci &&
 		   !imp->dev->far;
 
-	if (imp->pal)
+	if (imp->wants == PAL)
 		return lends(&buffer) ? 0 : -EOPNOTSUPP;
+	if (imp->wants == DAL)
+		return dal_reaches(imp, imp->dev) ? 0 : -EOPNOTSUPP;
 	if (buffer.kind == LENDS_UNKNOWN || (is_mmio(&buffer) && !p2p))
 		return -EOPNOTSUPP;
 	return 0;
@@ -373,7 +428,7 @@ static void check_dump(const struct importer *imp, const char *route)
 	struct seq_file s = {};
 	char text[64];
 
-	if (imp->pal)
+	if (imp->wants == PAL)
 		return;
 	snprintf(text, sizeof(text), " p2p=%s", route);
 	imp->attach->map_type.type->debugfs_dump(&s, imp->attach);
@@ -382,27 +437,35 @@ static void check_dump(const struct importer *imp, const char *route)
 
 static void check_attached(const struct importer *imp)
 {
+	static const char *const converters[][3] = {
+		{ "none", "none", "SGT->DAL" }, { "PAL->SGT", "none", "PAL->DAL" } };
+	const char *converter = converters[lends(&buffer)][imp->wants];
 	const struct dma_buf_attachment *attach = imp->attach;
-	bool converted = lends(&buffer) && !imp->pal;
+	bool pal = imp->wants == PAL, dal = imp->wants == DAL;
 
-	EQ(dma_buf_is_sgt(attach), !imp->pal);
-	EQ(attach->map_type.type == &dma_buf_mapping_pal_type, imp->pal);
-	EQ(!!dma_buf_get_sgt_ops(attach), !imp->pal);
-	CHECK(dma_buf_sgt_dma_device(attach) == (imp->pal ? NULL : imp->dev));
-	EQ(dma_buf_sgt_p2p_allowed(attach), !imp->pal && is_mmio(&buffer));
-	EQ(!!attach->converted, converted);
-	EQ(strcmp(dma_buf_converter_name(&attach->map_type), converted ? "PAL->SGT" : "none"), 0);
+	EQ(dma_buf_is_sgt(attach), !pal);
+	EQ(dma_buf_is_dal(attach), dal);
+	EQ(attach->map_type.type == &dma_buf_mapping_pal_type, pal);
+	EQ(!!dma_buf_get_sgt_ops(attach), imp->wants == SGT);
+	CHECK(dma_buf_sgt_dma_device(attach) == (pal ? NULL : imp->dev));
+	CHECK(dma_buf_dal_device(attach) == (dal ? imp->dev : NULL));
+	EQ(dma_buf_sgt_p2p_allowed(attach), !pal && is_mmio(&buffer));
+	EQ(dma_buf_dal_may_be_peer(attach), dal && is_mmio(&buffer));
+	EQ(!!attach->converted, strcmp(converter, "none") != 0);
+	EQ(strcmp(dma_buf_converter_name(&attach->map_type), converter), 0);
 	check_dump(imp, is_mmio(&buffer) ? "allowed" : "none");
 }
 
 static void attach(struct importer *imp)
 {
 	struct dma_buf_mapping_match pal = DMA_BUF_IMAPPING_PAL();
+	struct dma_buf_mapping_match dal = DMA_BUF_IMAPPING_DAL(imp->dev, imp->accepts);
 	struct dma_buf_attachment *attach;
 	int expected = expect_attach(imp);
 
-	if (imp->pal)
-		attach = dma_buf_mapping_attach(&buffer.dmabuf, &pal, 1, imp->ops, imp);
+	if (imp->wants != SGT)
+		attach = dma_buf_mapping_attach(&buffer.dmabuf, imp->wants == PAL ? &pal : &dal, 1,
+						imp->ops, imp);
 	else if (imp->ops)
 		attach = dma_buf_sgt_dynamic_attach(&buffer.dmabuf, imp->dev, imp->ops, imp);
 	else
@@ -423,50 +486,172 @@ static void op_attach(struct importer *imp, struct input *in)
 	if (imp->attach)
 		return;
 	*imp = (struct importer){
-		.dev = &buffer.devs[take(in, 4)], .pal = take(in, 2), .late = take(in, 2),
+		.dev = &buffer.devs[take(in, 4)], .wants = take(in, 3), .late = take(in, 2),
+		.accepts = 1 + take(in, DMA_BUF_DAL_ANY),
 		.dir = dirs[take(in, 3)], .ops = ops < 3 ? &importer_ops[ops] : NULL };
+	/* The ops must allow what the request accepts */
+	if (imp->ops && !imp->ops->allow_peer2peer)
+		imp->accepts = DMA_BUF_DAL_RAM;
 	attach(imp);
 }
 
 /* ---- what a device sees ---- */
 
-static const char *route_of(const struct importer *imp)
+static const char *route_of(const struct device *dev)
 {
 	if (!is_mmio(&buffer))
 		return "none";
-	if (imp->dev->p2p == PCI_P2PDMA_MAP_BUS_ADDR)
+	if (dev->p2p == PCI_P2PDMA_MAP_BUS_ADDR)
 		return "bus-address";
-	return imp->dev->iova ? "host-bridge-iova" : "host-bridge-phys";
+	return dev->iova ? "host-bridge-iova" : "host-bridge-phys";
 }
 
-static phys_addr_t seen(const struct importer *imp, dma_addr_t addr, size_t *left)
+static phys_addr_t seen(const struct device *dev, enum dma_data_direction dir,
+			dma_addr_t addr, size_t *left)
 {
-	if (is_mmio(&buffer) && imp->dev->p2p == PCI_P2PDMA_MAP_BUS_ADDR) {
+	if (is_mmio(&buffer) && dev->p2p == PCI_P2PDMA_MAP_BUS_ADDR) {
 		*left = SIZE_MAX;
 		return addr - MMIO_OFFSET;
 	}
-	return shim_translate(imp->dev, addr, imp->dir, left);
+	return shim_translate(dev, addr, dir, left);
 }
 
-/* One entry's bytes, at @offset of the buffer */
-static void check_entry(const struct importer *imp, const struct scatterlist *sg,
-			size_t offset)
+/* Where the list is, found in another way: page by page, as far as it is short */
+static int expect_node(void)
 {
-	dma_addr_t addr = sg_dma_address(sg);
-	size_t len = sg_dma_len(sg), left, have;
+	int node = pfn_to_nid(PHYS_PFN(buffer.list->phys[0].paddr));
+
+	for (size_t i = 0; i < buffer.list->count; i++) {
+		phys_addr_t first = buffer.list->phys[i].paddr;
+		phys_addr_t last = first + buffer.list->phys[i].len - PAGE_SIZE;
+
+		if (!pfn_valid(PHYS_PFN(first)) || !pfn_valid(PHYS_PFN(last)) ||
+		    pfn_to_nid(PHYS_PFN(first)) != node || pfn_to_nid(PHYS_PFN(last)) != node)
+			return NUMA_NO_NODE;
+	}
+	return node;
+}
+
+static enum dma_buf_p2p_route expect_route(const struct device *dev)
+{
+	if (dev->p2p == PCI_P2PDMA_MAP_BUS_ADDR)
+		return DMA_BUF_P2P_BUS_ADDRESS;
+	return dev->iova ? DMA_BUF_P2P_HOST_BRIDGE_IOVA : DMA_BUF_P2P_HOST_BRIDGE_PHYS;
+}
+
+/* What an importer is told */
+static void check_place(const struct device *dev, const struct dma_buf_place *place)
+{
+	if (is_mmio(&buffer)) {
+		EQ(place->memory, DMA_BUF_MEMORY_PEER);
+		CHECK(place->peer == &gpu);
+		EQ(place->node, gpu.dev.node);
+		EQ(place->route, expect_route(dev));
+		EQ(place->tph.valid, lends(&buffer));
+		EQ(place->tph.tag, lends(&buffer) ? 77 : 0);
+		return;
+	}
+	EQ(place->memory, lends(&buffer) ? DMA_BUF_MEMORY_RAM : DMA_BUF_MEMORY_UNKNOWN);
+	EQ(place->node, lends(&buffer) ? expect_node() : NUMA_NO_NODE);
+	CHECK(!place->peer && !place->tph.valid && place->route == DMA_BUF_P2P_NO_ROUTE);
+}
+
+static void check_sgt_place(const struct importer *imp)
+{
+	struct dma_buf_place place;
+
+	dma_resv_lock(&buffer.resv, NULL);
+	dma_buf_sgt_place(imp->attach, &place);
+	dma_resv_unlock(&buffer.resv);
+	check_place(imp->dev, &place);
+}
+
+/* So many bytes, at @offset of the buffer */
+static void check_bytes(const struct device *dev, enum dma_data_direction dir,
+			dma_addr_t addr, size_t len, size_t offset)
+{
 	struct dma_buf_phys_iter iter;
 	phys_addr_t phys;
+	size_t left, have;
 
-	CHECK(len && PAGE_ALIGNED(addr) && PAGE_ALIGNED(len));
-	if (shim.wrap || is_mmio(&buffer))
-		CHECK(!sg->page && !sg->length && !sg->offset);
 	EQ(dma_buf_phys_list_seek(buffer.list, offset, &iter), 0);
 	for (; len; len -= have, addr += have) {
-		phys_addr_t found = seen(imp, addr, &left);
+		phys_addr_t found = seen(dev, dir, addr, &left);
 
 		have = dma_buf_phys_iter_next(&iter, min(len, left), &phys);
 		EQ(found, phys);
 		CHECK(have);
+	}
+}
+
+static void check_entry(const struct importer *imp, const struct scatterlist *sg,
+			size_t offset)
+{
+	dma_addr_t addr = sg_dma_address(sg);
+	size_t len = sg_dma_len(sg);
+
+	CHECK(len && PAGE_ALIGNED(addr) && PAGE_ALIGNED(len));
+	if (shim.wrap || is_mmio(&buffer))
+		CHECK(!sg->page && !sg->length && !sg->offset);
+	check_bytes(imp->dev, imp->dir, addr, len, offset);
+}
+
+/* In steps of any length: each byte once, and where the list has it */
+static void check_steps(const struct importer *imp, const struct slice *slice,
+			const struct dma_buf_dal *dal, size_t from, size_t max)
+{
+	struct dma_buf_dal_iter iter;
+	size_t len, at = from;
+	dma_addr_t addr;
+
+	dma_buf_dal_start(dal, from, &iter);
+	EQ(dma_buf_dal_next(&iter, 0, &addr), 0);
+	for (int steps = 0; steps < 100; steps++, at += len) {
+		len = dma_buf_dal_next(&iter, max, &addr);
+		CHECK(len <= max);
+		if (!len)
+			break;
+		check_bytes(slice->dev, imp->dir, addr, len, slice->offset + at);
+		check_place(slice->dev, dma_buf_dal_place(&iter));
+	}
+	if (!len)
+		EQ(at, slice->size > from ? slice->size : from);
+}
+
+/* Runs are as long as they can be */
+static size_t check_runs(const struct importer *imp, const struct slice *slice,
+			 const struct dma_buf_dal *dal)
+{
+	size_t len, at = 0, runs = 0;
+	struct dma_buf_dal_iter iter;
+	dma_addr_t addr, end = 0;
+
+	dma_buf_dal_start(dal, 0, &iter);
+	for (; (len = dma_buf_dal_next(&iter, SIZE_MAX, &addr)); at += len, runs++) {
+		CHECK(!at || addr != end);
+		check_bytes(slice->dev, imp->dir, addr, len, slice->offset + at);
+		end = addr + len;
+	}
+	EQ(at, slice->size);
+	return runs;
+}
+
+static void check_dal(const struct importer *imp, const struct slice *slice,
+		      const struct dma_buf_dal *dal)
+{
+	static const size_t steps[] = { 1, 4095, 4096, UINT_MAX };
+	size_t runs = check_runs(imp, slice, dal), half = slice->size / 2;
+	dma_addr_t addr;
+
+	EQ(dma_buf_dal_contiguous(dal, &addr), runs == 1);
+	if (lends(&buffer) && slice->dev->iova && strcmp(route_of(slice->dev), "bus-address"))
+		EQ(runs, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		check_steps(imp, slice, dal, 0, steps[i]);
+		check_steps(imp, slice, dal, half, steps[i]);
+		check_steps(imp, slice, dal, half + 4096, steps[i]);
+		check_steps(imp, slice, dal, slice->size - 1, steps[i]);
+		check_steps(imp, slice, dal, slice->size, steps[i]);
 	}
 }
 
@@ -475,7 +660,7 @@ static size_t expect_entries(const struct importer *imp)
 {
 	size_t count = 0;
 
-	if (!strcmp(route_of(imp), "host-bridge-iova"))
+	if (!strcmp(route_of(imp->dev), "host-bridge-iova"))
 		return DIV_ROUND_UP(buffer.list->size, MAX_PIECE);
 	for (size_t i = 0; i < buffer.list->count; i++)
 		count += DIV_ROUND_UP(buffer.list->phys[i].len, MAX_PIECE);
@@ -499,7 +684,8 @@ static void check_sgt(const struct importer *imp, struct sg_table *sgt)
 	}
 	if (!shim.wrap && is_mmio(&buffer))
 		EQ(sgt->orig_nents, 0);
-	check_dump(imp, route_of(imp));
+	check_dump(imp, route_of(imp->dev));
+	check_sgt_place(imp);
 }
 
 static void check_event(const char *name, const char *route, size_t ranges, int err)
@@ -515,42 +701,80 @@ static void check_event(const char *name, const char *route, size_t ranges, int 
 	EQ(event->err, err);
 }
 
-static void check_mapped(const struct importer *imp, void *map)
+/* What events say of a mapping */
+static size_t ranges_of(const struct importer *imp, const void *map)
 {
-	const struct sg_table *sgt = map;
+	const struct dma_buf_dal *dal = map;
 
-	if (imp->pal) {
-		CHECK(map == buffer.list);
-		check_event("map", "none", buffer.list->count, 0);
-	} else {
-		check_sgt(imp, map);
-		check_event("map", route_of(imp), sgt->nents, 0);
-	}
+	if (imp->wants == PAL || (imp->wants == DAL && lends(&buffer)))
+		return buffer.list->count;
+	return imp->wants == DAL ? dal->sgt->nents : ((const struct sg_table *)map)->nents;
 }
 
-static int expect_map(const struct importer *imp)
+static const struct device *device_of(const struct importer *imp, int n)
 {
-	if (lends(&buffer) && buffer.source.revoked)
-		return -ENODEV;
-	if (!imp->pal && is_mmio(&buffer) && imp->dev->p2p == PCI_P2PDMA_MAP_NOT_SUPPORTED)
+	return imp->wants == DAL ? imp->slices[n].dev : imp->dev;
+}
+
+static void check_map(const struct importer *imp, int n)
+{
+	if (imp->wants == PAL)
+		CHECK(imp->maps[n] == buffer.list);
+	else if (imp->wants == DAL)
+		check_dal(imp, &imp->slices[n], imp->maps[n]);
+	else
+		check_sgt(imp, imp->maps[n]);
+}
+
+static void check_map_event(const struct importer *imp, int n, const char *name, size_t ranges)
+{
+	check_event(name, imp->wants == PAL ? "none" : route_of(device_of(imp, n)), ranges, 0);
+}
+
+static int expect_slice(const struct importer *imp, const struct slice *slice)
+{
+	if (!slice->size || slice->offset >= buffer.dmabuf.size ||
+	    slice->size > buffer.dmabuf.size - slice->offset)
+		return -EINVAL;
+	if (slice->dev != imp->dev && (!lends(&buffer) || !dal_reaches(imp, slice->dev)))
 		return -EOPNOTSUPP;
 	return 0;
 }
 
-static const char *expect_refusal(int err)
+static int expect_map(const struct importer *imp, int n)
 {
-	return err == -ENODEV ? "revoked" : err == -EOPNOTSUPP ? "p2p-distance" : NULL;
+	int err = imp->wants == DAL ? expect_slice(imp, &imp->slices[n]) : 0;
+
+	if (err)
+		return err;
+	if (lends(&buffer) && buffer.source.revoked)
+		return -ENODEV;
+	if (imp->wants == SGT && is_mmio(&buffer) && imp->dev->p2p == PCI_P2PDMA_MAP_NOT_SUPPORTED)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/* NULL: which word it is depends on the device */
+static const char *expect_refusal(const struct importer *imp, int err)
+{
+	if (err == -ENODEV)
+		return "revoked";
+	return err == -EOPNOTSUPP && imp->wants == SGT ? "p2p-distance" : NULL;
 }
 
 /* What failed has left nothing, and has said why */
-static void check_not_mapped(void *map, int pieces, int allocated)
+static void check_not_mapped(const struct importer *imp, void *map, int pieces, int allocated)
 {
 	int err = PTR_ERR(map);
-	const char *why = expect_refusal(err);
+	const char *why = expect_refusal(imp, err);
 
 	EQ(shim.pieces, pieces);
 	EQ(shim.allocated, allocated);
+	if (imp->wants == DAL && err == -EINVAL)
+		return;		/* the slice */
 	check_event("map", "none", 0, err);
+	if (shim.traced && err == -EOPNOTSUPP)
+		EQ(shim.nr_events, 2);
 	if (shim.traced && why) {
 		EQ(shim.nr_events, 2);
 		EQ(strcmp(shim.events[0].verdict, why), 0);
@@ -559,39 +783,55 @@ static void check_not_mapped(void *map, int pieces, int allocated)
 
 static void map(struct importer *imp, int n)
 {
-	int pieces = shim.pieces, allocated = shim.allocated, expected = expect_map(imp);
+	int pieces = shim.pieces, allocated = shim.allocated, expected = expect_map(imp, n);
 	int waits = shim.waits[DMA_RESV_USAGE_KERNEL];
 	void *map;
 
 	shim.nr_events = 0;
 	dma_resv_lock(&buffer.resv, NULL);
-	map = map_locked(imp);
+	map = map_locked(imp, n);
 	dma_resv_unlock(&buffer.resv);
 	check_result(map, expected);
 	if (IS_ERR(map)) {
-		check_not_mapped(map, pieces, allocated);
+		check_not_mapped(imp, map, pieces, allocated);
 		return;
 	}
 	imp->maps[n] = map;
-	check_mapped(imp, map);
+	check_map(imp, n);
+	check_map_event(imp, n, "map", ranges_of(imp, map));
+	check_dump(imp, route_of(device_of(imp, n)));
 	EQ(shim.waits[DMA_RESV_USAGE_KERNEL] - waits, !imp->ops);
 }
 
 static void unmap(struct importer *imp, int n)
 {
-	size_t ranges = imp->pal ? buffer.list->count :
-				   ((struct sg_table *)imp->maps[n])->nents;
+	size_t ranges = ranges_of(imp, imp->maps[n]);
 
 	/* Everybody else's mappings are as they were until the last moment */
-	if (imp->pal)
-		CHECK(imp->maps[n] == buffer.list);
-	else
-		check_sgt(imp, imp->maps[n]);
+	check_map(imp, n);
+	int unmaps = shim.unmaps;
+
 	shim.nr_events = 0;
 	dma_resv_lock(&buffer.resv, NULL);
 	unmap_locked(imp, n);
 	dma_resv_unlock(&buffer.resv);
-	check_event("unmap", imp->pal ? "none" : route_of(imp), ranges, 0);
+	if (device_of(imp, n)->direct && buffer.kind != NATIVE_RAM)
+		EQ(shim.unmaps, unmaps);
+	check_map_event(imp, n, "unmap", ranges);
+}
+
+/* All of it, or any part, or what is too much; and sometimes for another device */
+static void take_slice(struct importer *imp, int n, struct input *in)
+{
+	size_t size = buffer.dmabuf.size, offset = take(in, 3) ? take_long(in, 5) : 0;
+
+	imp->slices[n] = (struct slice){
+		.dev = take(in, 4) == 3 ? &buffer.devs[take(in, 4)] : imp->dev,
+		.offset = offset % (size + 2), .size = size };
+	if (offset || take(in, 2))
+		imp->slices[n].size = take_long(in, 5) % (size - imp->slices[n].offset + 2);
+	if (!in->len)
+		imp->slices[n] = (struct slice){ .dev = imp->dev, .size = size };
 }
 
 static void op_map(struct importer *imp, struct input *in)
@@ -600,10 +840,13 @@ static void op_map(struct importer *imp, struct input *in)
 
 	if (!imp->attach)
 		return;
-	if (imp->maps[n])
+	if (imp->maps[n]) {
 		unmap(imp, n);
-	else
-		map(imp, n);
+		return;
+	}
+	if (imp->wants == DAL)
+		take_slice(imp, n, in);
+	map(imp, n);
 }
 
 static void op_detach(struct importer *imp)
@@ -667,7 +910,8 @@ static void take_devices(struct input *in)
 	for (int i = 0; i < 4; i++)
 		buffer.devs[i] = (struct device){
 			.name = "dev", .is_pci = i < 3 || take(in, 2), .p2p = ways[take(in, 4)],
-			.iova = take(in, 2), .merges = take(in, 2), .far = !take(in, 8) };
+			.iova = take(in, 2), .merges = take(in, 2), .far = !take(in, 8),
+			.coherent = take(in, 8), .direct = take(in, 2) };
 }
 
 /* The exporter's own kind of table has one entry for a range */
@@ -679,6 +923,7 @@ static void list_shorten(struct dma_buf_phys_list *list)
 
 static void buffer_seal(struct dma_buf_phys_list *list)
 {
+	static const struct dma_buf_tph tph = { .tag = 77, .hint = 1, .valid = true };
 	enum dma_buf_phys_memory memory =
 		buffer.kind == LENDS_RAM || buffer.kind == NATIVE_RAM ?
 		DMA_BUF_PHYS_RAM : DMA_BUF_PHYS_MMIO;
@@ -687,6 +932,7 @@ static void buffer_seal(struct dma_buf_phys_list *list)
 	buffer.dmabuf.size = 0;
 	for (size_t i = 0; i < list->count; i++)
 		buffer.dmabuf.size += list->phys[i].len;
+	dma_buf_phys_list_set_tph(list, &tph);
 	EQ(dma_buf_phys_list_seal(list, buffer.dmabuf.size, memory,
 				  is_mmio(&buffer) ? &provider : NULL), 0);
 	buffer.list = list;
@@ -700,7 +946,7 @@ static void buffer_start(struct dma_buf_phys_list *list, enum lends kind)
 	buffer.dmabuf = (struct dma_buf){ .resv = &buffer.resv, .priv = &buffer,
 					  .ops = lends(&buffer) ? &lender_ops : &native_ops };
 	INIT_LIST_HEAD(&buffer.dmabuf.attachments);
-	gpu = (struct pci_dev){ .dev = { .name = "gpu", .is_pci = true }, .refs = 1 };
+	gpu = (struct pci_dev){ .dev = { .name = "gpu", .is_pci = true, .node = 2 }, .refs = 1 };
 	provider = (struct p2pdma_provider){ .owner = &gpu.dev, .bus_offset = MMIO_OFFSET };
 	if (kind == NATIVE_RAM)
 		list_shorten(list);
@@ -708,6 +954,7 @@ static void buffer_start(struct dma_buf_phys_list *list, enum lends kind)
 	if (lends(&buffer))
 		dma_buf_pal_source_init(&buffer.source, list, false);
 	shim.other_thread = unmap_late;
+	shim.attrs = is_mmio(&buffer) ? DMA_ATTR_MMIO : DMA_ATTR_REQUIRE_COHERENT;
 }
 
 static void buffer_end(void)
@@ -722,6 +969,7 @@ static void buffer_end(void)
 	EQ(gpu.refs, 1);
 	free(buffer.was);
 	shim.other_thread = NULL;
+	shim.attrs = 0;
 }
 
 static void step(struct input *in)
@@ -780,10 +1028,10 @@ void run_buffer(struct input *in)
 /* ---- one by one ---- */
 
 static const struct device some_devs[4] = {
-	{ "bus", true, PCI_P2PDMA_MAP_BUS_ADDR, false, false, false },
-	{ "phys", true, PCI_P2PDMA_MAP_THRU_HOST_BRIDGE, false, false, false },
-	{ "iova", true, PCI_P2PDMA_MAP_THRU_HOST_BRIDGE, false, true, true },
-	{ "refused", true, PCI_P2PDMA_MAP_NOT_SUPPORTED, false, false, false },
+	{ "bus", true, PCI_P2PDMA_MAP_BUS_ADDR, false, false, false, .coherent = true },
+	{ "phys", true, PCI_P2PDMA_MAP_THRU_HOST_BRIDGE, false, false, false, .coherent = true },
+	{ "iova", true, PCI_P2PDMA_MAP_THRU_HOST_BRIDGE, false, true, true, .coherent = true },
+	{ "refused", true, PCI_P2PDMA_MAP_NOT_SUPPORTED, false, false, false, .coherent = true },
 };
 
 static const size_t some_lens[] = {
@@ -802,12 +1050,17 @@ static void start_plain(enum lends kind, size_t count)
 	buffer_start(list, kind);
 }
 
-static struct importer *borrow(int i, int dev, const struct dma_buf_attach_ops *ops, bool pal)
+static struct importer *borrow(int i, int dev, const struct dma_buf_attach_ops *ops,
+			       enum wants wants)
 {
 	struct importer *imp = &buffer.importers[i];
+	bool peers = !ops || ops->allow_peer2peer;
 
-	*imp = (struct importer){ .dev = &buffer.devs[dev], .ops = ops, .pal = pal,
+	*imp = (struct importer){ .dev = &buffer.devs[dev], .ops = ops, .wants = wants,
+				  .accepts = peers ? DMA_BUF_DAL_ANY : DMA_BUF_DAL_RAM,
 				  .dir = DMA_TO_DEVICE };
+	for (int n = 0; n < MAPS; n++)
+		take_slice(imp, n, &(struct input){});
 	attach(imp);
 	return imp;
 }
@@ -828,14 +1081,15 @@ static void sweep(struct importer *imp)
 	check_books();
 }
 
-static void sweep_kind(enum lends kind, const struct dma_buf_attach_ops *ops, bool pal)
+static void sweep_kind(enum lends kind, const struct dma_buf_attach_ops *ops,
+		       enum wants wants)
 {
 	static const size_t counts[] = { 1, 3, 7 };
 
 	for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
 		start_plain(kind, counts[c]);
 		for (int dev = 0; dev < 3; dev++) {
-			sweep(borrow(0, dev, ops, pal));
+			sweep(borrow(0, dev, ops, wants));
 			op_detach(&buffer.importers[0]);
 		}
 		buffer_end();
@@ -847,24 +1101,239 @@ static void test_faults(void)
 	for (int mode = 0; mode < 4; mode++) {
 		shim.wrap = mode & 1;
 		shim.traced = mode & 2;
-		sweep_kind(LENDS_RAM, &importer_ops[0], true);
-		sweep_kind(LENDS_RAM, &importer_ops[1], false);
-		sweep_kind(LENDS_MMIO, &importer_ops[0], false);
-		sweep_kind(LENDS_UNKNOWN, &importer_ops[0], true);
-		sweep_kind(NATIVE_MMIO, &importer_ops[2], false);
-		sweep_kind(NATIVE_RAM, &importer_ops[1], false);
-		sweep_kind(NATIVE_RAM, NULL, false);
+		sweep_kind(LENDS_RAM, &importer_ops[0], PAL);
+		sweep_kind(LENDS_RAM, &importer_ops[1], SGT);
+		sweep_kind(LENDS_MMIO, &importer_ops[0], SGT);
+		sweep_kind(LENDS_UNKNOWN, &importer_ops[0], PAL);
+		sweep_kind(NATIVE_MMIO, &importer_ops[2], SGT);
+		sweep_kind(NATIVE_RAM, &importer_ops[1], SGT);
+		sweep_kind(NATIVE_RAM, NULL, SGT);
+		sweep_kind(LENDS_RAM, &importer_ops[1], DAL);
+		sweep_kind(LENDS_MMIO, &importer_ops[0], DAL);
+		sweep_kind(NATIVE_MMIO, &importer_ops[2], DAL);
+		sweep_kind(NATIVE_RAM, &importer_ops[1], DAL);
+		sweep_kind(NATIVE_RAM, NULL, DAL);
 	}
+}
+
+/* Map, check and unmap from here to there; what is outside is refused */
+static void slice_to(struct importer *imp, size_t offset, size_t end)
+{
+	imp->slices[0] = (struct slice){ .dev = imp->dev, .offset = offset,
+					 .size = end - offset };
+	map(imp, 0);
+	EQ(!imp->maps[0], !imp->slices[0].size || end > buffer.dmabuf.size);
+	if (imp->maps[0])
+		unmap(imp, 0);
+	check_books();
+}
+
+/* A byte before, at, and behind where the nth range begins */
+static size_t near(size_t n, int delta)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		at += buffer.list->phys[i].len;
+	return !at && delta < 0 ? 0 : at + delta;
+}
+
+static void slices_of(enum lends kind, int dev)
+{
+	const size_t ranges = 3;
+	struct importer *imp;
+
+	start_plain(kind, ranges);
+	imp = borrow(0, dev, &importer_ops[0], DAL);
+	for (size_t i = 0; i < 9 * (ranges + 1); i++) {
+		for (size_t j = i; j < 9 * (ranges + 1); j++) {
+			size_t from = near(i / 9, (int)(i % 3) - 1);
+			size_t to = near(j / 9, (int)(j % 3) - 1);
+
+			if (to >= from)
+				slice_to(imp, from, to);
+		}
+	}
+	/* The end wraps around */
+	imp->slices[0] = (struct slice){ .dev = imp->dev, .offset = 1, .size = SIZE_MAX };
+	map(imp, 0);
+	CHECK(!imp->maps[0]);
+	buffer_end();
+}
+
+static void test_slices(void)
+{
+	for (int dev = 0; dev < 3; dev++) {
+		slices_of(LENDS_RAM, dev);
+		slices_of(LENDS_MMIO, dev);
+		slices_of(NATIVE_RAM, dev);
+		slices_of(NATIVE_MMIO, dev);
+	}
+}
+
+/* Ranges that are neighbours are one run, wherever a range ends */
+static void test_neighbours(void)
+{
+	struct phys_vec *phys;
+	struct dma_buf_phys_list *list = dma_buf_phys_list_alloc(100, &phys);
+	struct importer *imp;
+
+	memset(&buffer, 0, sizeof(buffer));
+	memcpy(buffer.devs, some_devs, sizeof(some_devs));
+	for (size_t i = 0; i < 100; i++)
+		phys[i] = (struct phys_vec){ .paddr = (1000 + i + i / 10) << PAGE_SHIFT,
+					     .len = PAGE_SIZE };
+	buffer_start(list, LENDS_MMIO);
+	buffer.devs[1].direct = true;
+	for (int dev = 0; dev < 3; dev++) {
+		imp = borrow(0, dev, &importer_ops[0], DAL);
+		map(imp, 0);
+		EQ(check_runs(imp, &imp->slices[0], imp->maps[0]), dev == 2 ? 1 : 10);
+		slice_to(borrow(1, dev, &importer_ops[0], DAL), 9 * PAGE_SIZE + 1,
+			 11 * PAGE_SIZE - 1);
+		op_detach(&buffer.importers[1]);
+		op_detach(imp);
+	}
+	buffer_end();
+}
+
+/* One attachment, two devices, two routes; a third one has no way */
+static void test_two_devices(void)
+{
+	struct importer *imp;
+
+	shim.traced = true;
+	start_plain(LENDS_MMIO, 3);
+	imp = borrow(0, 0, &importer_ops[0], DAL);
+	map(imp, 0);
+	imp->slices[1].dev = &buffer.devs[2];
+	map(imp, 1);
+	check_books();
+	check_map(imp, 0);
+	unmap(imp, 0);
+	check_map(imp, 1);
+	imp->slices[0].dev = &buffer.devs[3];
+	map(imp, 0);
+	CHECK(!imp->maps[0]);
+	EQ(strcmp(shim.events[0].verdict, "p2p-distance"), 0);
+	revoke_or_restore(true);
+	buffer_end();
+
+	start_plain(NATIVE_RAM, 1);
+	imp = borrow(0, 0, &importer_ops[0], DAL);
+	imp->slices[0].dev = &buffer.devs[1];
+	map(imp, 0);
+	CHECK(!imp->maps[0]);
+	EQ(strcmp(shim.events[0].verdict, "one-device"), 0);
+	buffer_end();
+}
+
+static const char *last_verdict(void)
+{
+	return shim.events[shim.nr_events - 1].verdict;
+}
+
+static void refuses_dal(enum lends kind, int dev, unsigned int accepts, const char *why)
+{
+	struct importer *imp = &buffer.importers[0];
+
+	start_plain(kind, 1);
+	*imp = (struct importer){ .dev = &buffer.devs[dev], .ops = &importer_ops[0],
+				  .wants = DAL, .accepts = accepts };
+	attach(imp);
+	CHECK(!imp->attach);
+	EQ(strcmp(last_verdict(), why), 0);
+	buffer_end();
+}
+
+/* What does not fit has a word that says why */
+static void test_dal_words(void)
+{
+	shim.traced = true;
+	refuses_dal(LENDS_MMIO, 0, DMA_BUF_DAL_RAM, "importer-refuses-p2p");
+	refuses_dal(LENDS_MMIO, 0, DMA_BUF_DAL_HOST_BRIDGE, "route-not-wanted");
+	refuses_dal(LENDS_MMIO, 1, DMA_BUF_DAL_BUS_ADDRESS, "route-not-wanted");
+	refuses_dal(LENDS_MMIO, 3, DMA_BUF_DAL_ANY, "p2p-distance");
+	refuses_dal(LENDS_RAM, 0, DMA_BUF_DAL_PEER, "route-not-wanted");
+	refuses_dal(NATIVE_RAM, 0, DMA_BUF_DAL_PEER, "route-not-wanted");
+	refuses_dal(LENDS_UNKNOWN, 0, DMA_BUF_DAL_ANY, "unknown-memory");
+}
+
+/* The order of requests picks the path, for the memory that each one accepts */
+static void test_path(void)
+{
+	struct dma_buf_attachment *attach;
+
+	for (int fast = 0; fast < 2; fast++) {
+		const struct dma_buf_mapping_match requests[] = {
+			DMA_BUF_IMAPPING_DAL(&buffer.devs[!fast], DMA_BUF_DAL_BUS_ADDRESS),
+			DMA_BUF_IMAPPING_DAL(&buffer.devs[2], DMA_BUF_DAL_ANY) };
+
+		start_plain(LENDS_MMIO, 1);
+		attach = dma_buf_mapping_attach(&buffer.dmabuf, requests, 2, &importer_ops[0],
+						&buffer.importers[0]);
+		CHECK(dma_buf_dal_device(attach) == &buffer.devs[fast ? 0 : 2]);
+		dma_buf_detach(&buffer.dmabuf, attach);
+		buffer_end();
+	}
+}
+
+/* The way to the peer is gone when it comes to the map */
+static void test_way_lost(void)
+{
+	shim.traced = true;
+	start_plain(LENDS_MMIO, 1);
+	borrow(0, 0, &importer_ops[0], DAL);
+	buffer.devs[0].p2p = PCI_P2PDMA_MAP_NOT_SUPPORTED;
+	dma_resv_lock(&buffer.resv, NULL);
+	EQ(PTR_ERR(map_locked(&buffer.importers[0], 0)), -EOPNOTSUPP);
+	dma_resv_unlock(&buffer.resv);
+	check_books();
+	buffer_end();
+}
+
+/* The device of a heap, and no other, reaches its pool */
+static const char *never_obstacle(const struct dma_buf_mapping_match *exp, struct device *dev)
+{
+	CHECK(exp->payload[2] == 0 && exp == buffer.dmabuf.ops->single_exporter_match);
+	return dev == &buffer.devs[0] ? NULL : "memory-pool";
+}
+
+static void test_dal_obstacle(void)
+{
+	static const struct dma_buf_mapping_sgt_exp_ops sgt_ops = {
+		.map_dma_buf = native_map, .unmap_dma_buf = native_unmap,
+		.obstacle = never_obstacle };
+	static const struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_SGT(&sgt_ops);
+	static const struct dma_buf_ops ops = { .single_exporter_match = &offer };
+
+	shim.traced = true;
+	start_plain(NATIVE_RAM, 1);
+	buffer.dmabuf.ops = &ops;
+	for (int dev = 0; dev < 2; dev++) {
+		struct dma_buf_mapping_match request =
+			DMA_BUF_IMAPPING_DAL(&buffer.devs[dev], DMA_BUF_DAL_ANY);
+		struct dma_buf_attachment *attach =
+			dma_buf_mapping_attach(&buffer.dmabuf, &request, 1, NULL, NULL);
+
+		EQ(PTR_ERR_OR_ZERO(attach), dev ? -EOPNOTSUPP : 0);
+		if (dev)
+			EQ(strcmp(last_verdict(), "memory-pool"), 0);
+		else
+			dma_buf_detach(&buffer.dmabuf, attach);
+	}
+	buffer.dmabuf.ops = &native_ops;
+	buffer_end();
 }
 
 static void test_refused_routes(void)
 {
 	shim.traced = true;
 	start_plain(LENDS_MMIO, 2);
-	map(borrow(0, 3, &importer_ops[0], false), 0);
+	map(borrow(0, 3, &importer_ops[0], SGT), 0);
 	check_books();
 	buffer.devs[0].far = true;
-	borrow(1, 0, &importer_ops[0], false);
+	borrow(1, 0, &importer_ops[0], SGT);
 	CHECK(!buffer.importers[1].attach);
 	buffer_end();
 }
@@ -874,7 +1343,8 @@ static void test_who_may_attach(void)
 	for (int kind = 0; kind < KINDS; kind++) {
 		start_plain(kind, 1);
 		for (int i = 0; i < 16; i++) {
-			borrow(0, i & 1, i < 12 ? &importer_ops[i / 4] : NULL, i & 2);
+			borrow(0, i & 1, i < 12 ? &importer_ops[i / 4] : NULL,
+			       i & 2 ? PAL : SGT);
 			op_detach(&buffer.importers[0]);
 		}
 		buffer_end();
@@ -886,7 +1356,7 @@ static void test_revoke(void)
 	for (int late = 0; late < 2; late++) {
 		start_plain(LENDS_MMIO, 3);
 		for (int i = 0; i < 3; i++) {
-			struct importer *imp = borrow(i, i, &importer_ops[0], i == 2);
+			struct importer *imp = borrow(i, i, &importer_ops[0], i == 2 ? PAL : SGT);
 
 			imp->late = late;
 			map(imp, 0);
@@ -915,7 +1385,7 @@ static void lock_is_taken(void)
 static void test_revoke_order(void)
 {
 	start_plain(LENDS_RAM, 1);
-	borrow(0, 0, &importer_ops[0], true);
+	borrow(0, 0, &importer_ops[0], PAL);
 	shim.in_wait = lock_is_taken;
 	revoke_or_restore(true);
 	shim.in_wait = NULL;
@@ -927,11 +1397,11 @@ static void test_attach_while_revoked(void)
 	shim.traced = true;
 	start_plain(LENDS_RAM, 1);
 	revoke_or_restore(true);
-	borrow(0, 0, &importer_ops[0], true);
+	borrow(0, 0, &importer_ops[0], PAL);
 	CHECK(!buffer.importers[0].attach);
 	EQ(strcmp(shim.events[shim.nr_events - 1].verdict, "revoked"), 0);
 	revoke_or_restore(false);
-	borrow(0, 0, &importer_ops[2], true);
+	borrow(0, 0, &importer_ops[2], PAL);
 	CHECK(!buffer.importers[0].attach);
 	EQ(strcmp(shim.events[shim.nr_events - 1].verdict, "not-revocable"), 0);
 	buffer_end();
@@ -943,7 +1413,7 @@ static void test_unlocked(void)
 	struct importer *imp;
 
 	start_plain(LENDS_MMIO, 3);
-	imp = borrow(0, 2, &importer_ops[0], false);
+	imp = borrow(0, 2, &importer_ops[0], SGT);
 	sgt = dma_buf_sgt_map_attachment_unlocked(imp->attach, imp->dir);
 	check_sgt(imp, sgt);
 	dma_buf_sgt_unmap_attachment_unlocked(imp->attach, sgt, imp->dir);
@@ -967,9 +1437,9 @@ static void map_too_long(enum lends kind, int dev)
 	list->phys[0].len = -2 * PAGE_SIZE;
 	list->phys[1].len = PAGE_SIZE;
 	buffer_start(list, kind);
-	imp = borrow(0, dev, &importer_ops[0], false);
+	imp = borrow(0, dev, &importer_ops[0], SGT);
 	dma_resv_lock(&buffer.resv, NULL);
-	map = map_locked(imp);
+	map = map_locked(imp, 0);
 	dma_resv_unlock(&buffer.resv);
 	CHECK(IS_ERR(map));
 	buffer_end();
@@ -990,6 +1460,13 @@ const struct test buffer_tests[] = {
 	{ "buffer: each call on the way fails once, on all routes", test_faults },
 	{ "buffer: routes that are refused", test_refused_routes },
 	{ "buffer: who may attach", test_who_may_attach },
+	{ "dal: slices at the ends of ranges", test_slices },
+	{ "dal: neighbours are one run", test_neighbours },
+	{ "dal: one attachment for two devices", test_two_devices },
+	{ "dal: what is refused has a word", test_dal_words },
+	{ "dal: the order of requests picks the path", test_path },
+	{ "dal: the way is lost between attach and map", test_way_lost },
+	{ "dal: what an exporter has against a device", test_dal_obstacle },
 	{ "buffer: revoke and restore", test_revoke },
 	{ "buffer: importers are told, then waited for", test_revoke_order },
 	{ "buffer: attach while revoked", test_attach_while_revoked },

@@ -727,6 +727,9 @@ static bool converter_is(const struct dma_buf_mapping_type *type,
 	return !strcmp(dma_buf_converter_name(&match), name);
 }
 
+#define ROWS	"PAL->SGT\tPAL\tSGT\nPAL->DAL\tPAL\tDAL\nSGT->DAL\tSGT\tDAL\n" \
+		"PAL->CPU\tPAL\tCPU\nSGT->CPU\tSGT\tCPU\n"
+
 static void test_converter_rows(void)
 {
 	static const struct dma_buf_converter row = {
@@ -736,13 +739,17 @@ static void test_converter_rows(void)
 
 	pair_init();
 	dma_buf_converters_show(&s, NULL);
-	EQ(strcmp(s.text, "PAL->SGT\tPAL\tSGT\n"), 0);
+	EQ(strcmp(s.text, ROWS), 0);
 	dma_buf_test_converter = &row;
 	s.len = 0;
 	dma_buf_converters_show(&s, NULL);
-	EQ(strcmp(s.text, "PAL->SGT\tPAL\tSGT\nrow\teasy\tcurt\n"), 0);
+	EQ(strcmp(s.text, ROWS "row\teasy\tcurt\n"), 0);
 	CHECK(converter_is(&easy, row.ops, "row"));
 	CHECK(converter_is(&easy, dma_buf_pal_to_sgt.ops, "PAL->SGT"));
+	CHECK(converter_is(&easy, dma_buf_pal_to_dal.ops, "PAL->DAL"));
+	CHECK(converter_is(&easy, dma_buf_sgt_to_dal.ops, "SGT->DAL"));
+	CHECK(converter_is(&easy, dma_buf_pal_to_cpu.ops, "PAL->CPU"));
+	CHECK(converter_is(&easy, dma_buf_sgt_to_cpu.ops, "SGT->CPU"));
 	CHECK(converter_is(&easy, &nothing.ops, "none"));
 	CHECK(converter_is(&easy, NULL, "none"));
 	/* Without a match the ops are of nobody */

@@ -4,6 +4,7 @@
  * warns. And the lock: without it, each call dies.
  */
 #include "test.h"
+#include <linux/dma-buf-dal.h>
 
 static struct dma_resv resv;
 static struct dma_buf dmabuf;
@@ -93,9 +94,15 @@ static void test_sgt_bad_arguments(void)
 
 static void test_other_type(void)
 {
-	shim.may_warn = 4;
+	struct dma_buf_place place;
+
+	shim.may_warn = 6;
 	begin(true);
 	EQ(PTR_ERR(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE)), -EINVAL);
+	dma_buf_sgt_place(&attach, &place);
+	EQ(place.memory, DMA_BUF_MEMORY_UNKNOWN);
+	dma_buf_sgt_place(NULL, &place);
+	EQ(place.node, NUMA_NO_NODE);
 	dma_buf_sgt_unmap_attachment(&attach, &table, DMA_TO_DEVICE);
 	CHECK(!dma_buf_sgt_dma_device(&attach) && !dma_buf_sgt_p2p_allowed(&attach));
 	begin(false);
@@ -103,6 +110,153 @@ static void test_other_type(void)
 	dma_buf_pal_unmap_phys(&attach, (void *)&table);
 	EQ(unmapped, 0);
 	end();
+}
+
+/* ---- DAL ---- */
+
+static struct dma_buf_dal dal;
+
+/* Of a scatterlist with these lengths, as a converter has attached it */
+static void begin_dal(const unsigned int *lens, unsigned int n)
+{
+	static struct scatterlist sg[4];
+
+	begin(false);
+	for (unsigned int i = 0; i < 4; i++)
+		sg[i] = (struct scatterlist){ .dma_address = 64 + i, .next = i < 3 ? &sg[i + 1] : NULL };
+	for (unsigned int i = 0; i < n; i++)
+		sg[i].dma_length = lens[i];
+	table = (struct sg_table){ .sgl = sg, .nents = n, .orig_nents = n };
+	exporter_returns = &table;
+	attach.converted = attach.map_type.exp_ops;
+	attach.map_type.type = &dma_buf_mapping_dal_type;
+	attach.map_type.exp_ops = dma_buf_sgt_to_dal.ops;
+}
+
+static int map_dal(size_t offset, size_t size)
+{
+	return dma_buf_dal_map(&attach, &dal, offset, size, DMA_TO_DEVICE);
+}
+
+static void test_dal_bad_arguments(void)
+{
+	begin_dal((unsigned int[]){ 2 * PAGE_SIZE }, 1);
+	shim.may_warn = 9;
+	EQ(dma_buf_dal_map(NULL, &dal, 0, 1, DMA_TO_DEVICE), -EINVAL);
+	EQ(dma_buf_dal_map_for(NULL, &dal, &dev, 0, 1, DMA_TO_DEVICE), -EINVAL);
+	EQ(dma_buf_dal_map(&attach, NULL, 0, 1, DMA_TO_DEVICE), -EINVAL);
+	EQ(dma_buf_dal_map_for(&attach, &dal, NULL, 0, 1, DMA_TO_DEVICE), -EINVAL);
+	dma_buf_dal_unmap(NULL);
+	EQ(map_dal(0, 1), 0);
+	dma_buf_dal_unmap(&dal);
+	/* Once is enough */
+	dma_buf_dal_unmap(&dal);
+	EQ(unmapped, 1);
+	attach.dmabuf = NULL;
+	EQ(map_dal(0, 1), -EINVAL);
+	begin(false);
+	EQ(dma_buf_dal_map_for(&attach, &dal, &dev, 0, 1, DMA_TO_DEVICE), -EINVAL);
+	EQ(map_dal(0, 1), -EINVAL);
+	CHECK(!dma_buf_dal_device(&attach) && !dma_buf_dal_may_be_peer(&attach));
+	end();
+}
+
+/* Tables that do not cover the slice, or not in a way that can be walked */
+static void test_dal_bad_exporter(void)
+{
+	begin_dal((unsigned int[]){ PAGE_SIZE, 0, PAGE_SIZE }, 3);
+	shim.may_warn = 2;
+	EQ(map_dal(0, PAGE_SIZE), 0);
+	dma_buf_dal_unmap(&dal);
+	EQ(map_dal(0, PAGE_SIZE + 1), -EINVAL);
+	EQ(unmapped, 2);
+	begin_dal((unsigned int[]){ PAGE_SIZE, PAGE_SIZE - 1 }, 2);
+	EQ(map_dal(PAGE_SIZE, PAGE_SIZE), -EINVAL);
+	EQ(unmapped, 1);
+	EQ(map_dal(PAGE_SIZE, PAGE_SIZE - 1), 0);
+	dma_buf_dal_unmap(&dal);
+	exporter_returns = NULL;
+	EQ(map_dal(0, 1), -ENOMEM);
+	exporter_returns = ERR_PTR(-EIO);
+	EQ(map_dal(0, 1), -EIO);
+	CHECK(!dal.attach);
+	CHECK(!strcmp(shim.told.name, "DAL") && !strcmp(shim.told.verdict, "map-failed"));
+	EQ(shim.told.err, -EIO);
+	EQ(unmapped, 2);
+	end();
+}
+
+static int match_dal(const struct dma_buf_mapping_match *offer,
+		     const struct dma_buf_mapping_match *request)
+{
+	struct dma_buf_match_args args = { &dmabuf, &attach, request, 1 };
+
+	return dma_buf_match_mapping(&args, offer, 1);
+}
+
+/* Exporters cannot offer a view; and requests that say nothing */
+static void test_dal_bad_match(void)
+{
+	struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_SGT(&sgt_ops);
+	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_DAL(&dev, DMA_BUF_DAL_ANY);
+
+	shim.may_warn = 6;
+	begin(false);
+	end();
+	attach.importer_ops = NULL;
+	EQ(match_dal(&offer, &request), 0);
+	request.sgt_data.dal_accepts = 0;
+	EQ(match_dal(&offer, &request), -EINVAL);
+	request.sgt_data.dal_accepts = DMA_BUF_DAL_ANY + 1;
+	EQ(match_dal(&offer, &request), -EINVAL);
+	request = DMA_BUF_IMAPPING_DAL(NULL, DMA_BUF_DAL_ANY);
+	EQ(match_dal(&offer, &request), -EINVAL);
+	request = DMA_BUF_IMAPPING_DAL(&dev, DMA_BUF_DAL_ANY);
+	offer.type = &dma_buf_mapping_dal_type;
+	EQ(match_dal(&offer, &request), -EINVAL);
+	offer = DMA_BUF_EMAPPING_SGT_P2P(&sgt_ops, NULL);
+	EQ(match_dal(&offer, &request), -EINVAL);
+	offer = DMA_BUF_EMAPPING_SGT(&sgt_ops);
+	offer.exp_ops = NULL;
+	EQ(match_dal(&offer, &request), -EINVAL);
+}
+
+/* The importer's ops allow what the request accepts, or it is a bug */
+static void test_dal_contradiction(void)
+{
+	static const struct dma_buf_attach_ops p2p = { .allow_peer2peer = true }, no_p2p;
+	const struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_SGT(&sgt_ops);
+	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_DAL(&dev, DMA_BUF_DAL_ANY);
+
+	shim.may_warn = 2;
+	begin(false);
+	end();
+	attach.importer_ops = &p2p;
+	EQ(match_dal(&offer, &request), 0);
+	attach.importer_ops = &no_p2p;
+	EQ(match_dal(&offer, &request), -EINVAL);
+	request.sgt_data.dal_accepts = DMA_BUF_DAL_BUS_ADDRESS;
+	EQ(match_dal(&offer, &request), -EINVAL);
+	request.sgt_data.dal_accepts = DMA_BUF_DAL_RAM;
+	EQ(match_dal(&offer, &request), 0);
+	/* Another request may be for peers */
+	attach.importer_ops = &p2p;
+	EQ(match_dal(&offer, &request), 0);
+}
+
+static void test_dies_dal_map(void)
+{
+	begin_dal((unsigned int[]){ 2 * PAGE_SIZE }, 1);
+	end();
+	map_dal(0, 1);
+}
+
+static void test_dies_dal_unmap(void)
+{
+	begin_dal((unsigned int[]){ 2 * PAGE_SIZE }, 1);
+	EQ(map_dal(0, 1), 0);
+	end();
+	dma_buf_dal_unmap(&dal);
 }
 
 static void test_no_device(void)
@@ -383,6 +537,12 @@ const struct test sgt_tests[] = {
 	{ "sgt: arguments that are missing", test_sgt_bad_arguments },
 	{ "sgt: an attachment of the other type", test_other_type },
 	{ "sgt: no device", test_no_device },
+	{ "dal: arguments that are missing", test_dal_bad_arguments },
+	{ "dal: scatterlists that are too short", test_dal_bad_exporter },
+	{ "dal: offers and requests that are wrong", test_dal_bad_match },
+	{ "dal: importers that contradict themselves", test_dal_contradiction },
+	{ "dal: map dies without the lock", test_dies_dal_map },
+	{ "dal: unmap dies without the lock", test_dies_dal_unmap },
 	{ "sgt: an exporter without a scatterlist", test_sgt_bad_exporter },
 	{ "sgt: a pin that finds the buffer busy", test_pin_busy },
 	{ "sgt: an exporter that does not pin", test_no_pin },

@@ -11,6 +11,9 @@
 #define LARGEST		(64UL << 20)
 #define PIECES		8192
 
+/* Where a device that has nothing mapped finds memory */
+#define DIRECT_OFFSET	BIT(57)
+
 /* What is mapped, or reserved as one stretch of IOVA */
 enum kind { PHYS, SG, LINK, RESERVED };
 
@@ -22,6 +25,7 @@ struct piece {
 	phys_addr_t phys;
 	size_t len;
 	enum dma_data_direction dir;
+	unsigned long attrs;
 	bool synced;
 };
 
@@ -194,6 +198,13 @@ enum pci_p2pdma_map_type pci_p2pdma_map_type(struct p2pdma_provider *provider,
 	return dev->p2p;
 }
 
+enum pci_p2pdma_map_type pci_p2pdma_route(struct pci_dev *provider,
+					  struct device *client)
+{
+	CHECK(provider->dev.is_pci);
+	return client->is_pci ? client->p2p : PCI_P2PDMA_MAP_NOT_SUPPORTED;
+}
+
 /* ---- scatterlists ---- */
 
 int sg_alloc_table(struct sg_table *table, unsigned int nents, gfp_t gfp)
@@ -272,15 +283,31 @@ static dma_addr_t dma_space(size_t size)
 	return addr;
 }
 
+/* What lasts is MMIO, or RAM that needs no copy */
+static void check_attrs(const struct device *dev, unsigned long attrs)
+{
+	CHECK(attrs == DMA_ATTR_MMIO ||
+	      (attrs == DMA_ATTR_REQUIRE_COHERENT && dev->coherent));
+	if (shim.attrs)
+		EQ(attrs, shim.attrs);
+}
+
+bool dma_need_unmap(struct device *dev)
+{
+	return !dev->direct;
+}
+
 dma_addr_t dma_map_phys(struct device *dev, phys_addr_t phys, size_t size,
 			enum dma_data_direction dir, unsigned long attrs)
 {
 	struct piece piece = { .kind = PHYS, .dev = dev, .phys = phys,
-			       .len = size, .dir = dir, .synced = true };
+			       .len = size, .dir = dir, .attrs = attrs, .synced = true };
 
-	EQ(attrs, DMA_ATTR_MMIO);
+	check_attrs(dev, attrs);
 	if (shim_fails(-ENOMEM))
 		return DMA_MAPPING_ERROR;
+	if (dev->direct)
+		return phys + DIRECT_OFFSET;
 	piece.dma = dma_space(size);
 	piece_add(piece);
 	return piece.dma;
@@ -291,13 +318,17 @@ void dma_unmap_phys(struct device *dev, dma_addr_t addr, size_t size,
 {
 	int i;
 
-	EQ(attrs, DMA_ATTR_MMIO);
+	check_attrs(dev, attrs);
+	shim.unmaps++;
+	if (dev->direct)
+		return;
 	for (i = 0; i < shim.pieces; i++)
 		if (pieces[i].kind == PHYS && pieces[i].dma == addr)
 			break;
 	if (i == shim.pieces)
 		die("unmaps %llx, which is not mapped", (unsigned long long)addr);
 	CHECK(pieces[i].dev == dev && pieces[i].dir == dir);
+	EQ(pieces[i].attrs, attrs);
 	EQ(pieces[i].len, size);
 	piece_del(i);
 }
@@ -316,6 +347,13 @@ int dma_map_sgtable(struct device *dev, struct sg_table *sgt,
 		dma_addr_t dma = dev->merges && out ? end : dma_space(sg->length);
 
 		CHECK(sg->page && !sg->offset);
+		if (dev->direct) {
+			out = sg;
+			out->dma_address = page_to_phys(sg->page) + DIRECT_OFFSET;
+			out->dma_length = sg->length;
+			sgt->nents++;
+			continue;
+		}
 		piece_add((struct piece){ .kind = SG, .dev = dev, .owner = sgt,
 			.phys = page_to_phys(sg->page), .len = sg->length,
 			.dma = dma, .dir = dir, .synced = true });
@@ -337,14 +375,16 @@ void dma_unmap_sgtable(struct device *dev, struct sg_table *sgt,
 		       enum dma_data_direction dir, unsigned long attrs)
 {
 	EQ(attrs, 0);
-	CHECK(pieces_del(SG, sgt, dev, dir));
+	CHECK(pieces_del(SG, sgt, dev, dir) || dev->direct);
+	shim.unmaps++;
 }
 
 bool dma_iova_try_alloc(struct device *dev, struct dma_iova_state *state,
 			phys_addr_t phys, size_t size)
 {
 	EQ(phys, 0);
-	CHECK(!state->__size && size);
+	CHECK(PAGE_ALIGNED(size) && size);
+	*state = (struct dma_iova_state){};
 	if (!dev->iova)
 		return false;
 	*state = (struct dma_iova_state){ .addr = dma_space(size), .__size = size };
@@ -359,7 +399,7 @@ int dma_iova_link(struct device *dev, struct dma_iova_state *state,
 {
 	int i;
 
-	EQ(attrs, DMA_ATTR_MMIO);
+	check_attrs(dev, attrs);
 	CHECK(size <= state->__size && offset <= state->__size - size);
 	if (shim_fails(-EADDRINUSE))
 		return -EADDRINUSE;
@@ -367,7 +407,8 @@ int dma_iova_link(struct device *dev, struct dma_iova_state *state,
 		CHECK(pieces[i].kind != LINK || pieces[i].owner != state ||
 		      pieces[i].dma != state->addr + offset);
 	piece_add((struct piece){ .kind = LINK, .dev = dev, .owner = state,
-		.phys = phys, .dma = state->addr + offset, .len = size, .dir = dir });
+		.phys = phys, .dma = state->addr + offset, .len = size, .dir = dir,
+		.attrs = attrs });
 	return 0;
 }
 
@@ -390,7 +431,9 @@ void dma_iova_destroy(struct device *dev, struct dma_iova_state *state,
 		      size_t mapped_len, enum dma_data_direction dir,
 		      unsigned long attrs)
 {
-	EQ(attrs, DMA_ATTR_MMIO);
+	for (int i = 0; i < shim.pieces; i++)
+		if (pieces[i].kind == LINK && pieces[i].owner == state)
+			EQ(pieces[i].attrs, attrs);
 	EQ(pieces_del(LINK, state, dev, dir), mapped_len);
 	EQ(pieces_del(RESERVED, state, dev, DMA_BIDIRECTIONAL), state->__size);
 	state->__size = 0;
@@ -411,5 +454,121 @@ phys_addr_t shim_translate(const struct device *dev, dma_addr_t addr,
 		*left = piece->len - (addr - piece->dma);
 		return piece->phys + (addr - piece->dma);
 	}
+	if (dev->direct) {
+		*left = SIZE_MAX;
+		return addr - DIRECT_OFFSET;
+	}
 	die("the device finds nothing at %llx", (unsigned long long)addr);
+}
+
+/* ---- memory, as the CPU finds it ---- */
+
+#define PAGES	512
+
+static struct {
+	phys_addr_t phys;
+	u8 *bytes;
+} memory[PAGES];
+static size_t nr_pages;
+
+u8 *shim_page(phys_addr_t phys)
+{
+	size_t i;
+
+	phys = ALIGN_DOWN(phys, PAGE_SIZE);
+	for (i = 0; i < nr_pages; i++)
+		if (memory[i].phys == phys)
+			return memory[i].bytes;
+	CHECK(nr_pages < PAGES);
+	memory[i].phys = phys;
+	memory[i].bytes = malloc(PAGE_SIZE);
+	CHECK(memory[i].bytes);
+	for (size_t at = 0; at < PAGE_SIZE; at++)
+		memory[i].bytes[at] = (phys >> PAGE_SHIFT) * 31 + at;
+	nr_pages++;
+	return memory[i].bytes;
+}
+
+void shim_pages_drop(void)
+{
+	while (nr_pages)
+		free(memory[--nr_pages].bytes);
+}
+
+/* What is mapped is an address that nobody can use but these functions */
+#define IO_BASE	BIT(62)
+
+struct io {
+	phys_addr_t phys;
+	size_t len;
+};
+
+static struct io *ios[64];
+
+void *ioremap(phys_addr_t phys, size_t size)
+{
+	struct io *io = shim_alloc(sizeof(*io), 0, 0, 0);
+
+	CHECK(PAGE_ALIGNED(phys) && PAGE_ALIGNED(size) && size);
+	if (!io)
+		return NULL;
+	*io = (struct io){ phys, size };
+	for (size_t i = 0; i < ARRAY_SIZE(ios); i++) {
+		if (!ios[i]) {
+			ios[i] = io;
+			return (void *)(IO_BASE + (i << 48));
+		}
+	}
+	die("more than %zu ranges are mapped for the CPU", ARRAY_SIZE(ios));
+}
+
+static struct io **io_of(const void *at)
+{
+	struct io **io = &ios[((u64)at - IO_BASE) >> 48];
+
+	CHECK((u64)at >= IO_BASE && io < ios + ARRAY_SIZE(ios) && *io);
+	return io;
+}
+
+void iounmap(void *at)
+{
+	struct io **io = io_of(at);
+
+	EQ((u64)at & (BIT(48) - 1), 0);
+	kfree(*io);
+	*io = NULL;
+}
+
+/* Byte by byte, none of them outside */
+static u8 *io_byte(const void *at, size_t i)
+{
+	const struct io *io = *io_of(at);
+	size_t offset = ((u64)at & (BIT(48) - 1)) + i;
+
+	CHECK(offset < io->len);
+	return shim_page(io->phys + offset) + offset_in_page(io->phys + offset);
+}
+
+void memcpy_toio(void *io, const void *from, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		*io_byte(io, i) = ((const u8 *)from)[i];
+}
+
+void memcpy_fromio(void *to, const void *io, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		((u8 *)to)[i] = *io_byte(io, i);
+}
+
+void memcpy_to_page(struct page *page, size_t offset, const void *from, size_t len)
+{
+	CHECK(offset + len <= PAGE_SIZE);
+	memcpy(shim_page(page_to_phys(page)) + offset, from, len);
+}
+
+void memcpy_from_page(void *to, struct page *page, size_t offset, size_t len)
+{
+	CHECK(offset + len <= PAGE_SIZE);
+	memcpy(to, shim_page(page_to_phys(page)) + offset, len);
 }

@@ -46,11 +46,13 @@ struct event {
 struct shim {
 	bool wrap, api_debug;		/* CONFIG_DMABUF_DEBUG, CONFIG_DMA_API_DEBUG */
 	bool traced;			/* trace events are on */
+	unsigned long attrs;		/* what all DMA is to be mapped with, or 0 */
 	unsigned int fault;		/* which call from now on fails, 0 for none */
 	int fault_err;			/* what it failed with, 0 if it has not yet */
 	unsigned int may_warn, warned;	/* WARNs that are expected, that came */
 	unsigned int debugged;		/* pr_debug() */
 	int allocated, pieces, waits[2];
+	int unmaps;			/* calls of the DMA API that unmap */
 	size_t next_dma;
 	size_t nr_events;
 	struct event events[EVENTS];
@@ -103,8 +105,12 @@ void die(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 #define DIV_ROUND_UP(n, d)	(((n) + (d) - 1) / (d))
 #define ALIGN_DOWN(x, a)	((x) & ~((typeof(x))(a) - 1))
 #define BIT(n)		(1UL << (n))
+#define PHYS_PFN(paddr)	((paddr) >> PAGE_SHIFT)
+#define NUMA_NO_NODE	(-1)
 #define PAGE_SHIFT	12
 #define PAGE_SIZE	BIT(PAGE_SHIFT)
+#define PAGE_ALIGN(x)	ALIGN_DOWN((x) + PAGE_SIZE - 1, PAGE_SIZE)
+#define offset_in_page(x)	((x) & (PAGE_SIZE - 1))
 #define PAGE_ALIGNED(x)	(!((x) & (PAGE_SIZE - 1)))
 #define might_sleep()	((void)0)
 #define IS_ENABLED(option)		(option)
@@ -149,6 +155,11 @@ static inline long PTR_ERR_OR_ZERO(const void *ptr)
 #define GFP_KERNEL	0u
 #define __GFP_ZERO	1u
 
+/* Nodes take turns every 1 TiB; where the address space ends is no memory */
+#define NODE_SHIFT	40
+#define pfn_valid(pfn)	((pfn) >> (52 - PAGE_SHIFT) == 0)
+#define pfn_to_nid(pfn)	((int)((pfn) >> (NODE_SHIFT - PAGE_SHIFT) & 3))
+
 void *shim_alloc(size_t head, size_t count, size_t size, int fill);
 void kfree(const void *ptr);
 
@@ -156,6 +167,7 @@ void kfree(const void *ptr);
 #define kzalloc_obj(x)		((typeof(x) *)shim_alloc(sizeof(x), 0, 0, 0))
 #define kmalloc_obj(x)		((typeof(x) *)shim_alloc(sizeof(x), 0, 0, 0xa5))
 #define kvcalloc(n, size, gfp)	shim_alloc(0, n, size, 0)
+#define kvmalloc_array(n, size, gfp)	shim_alloc(0, n, size, 0xa5)
 /* Saturates, as in linux/overflow.h: such an allocation fails */
 #define struct_size(ptr, member, n)					\
 	({								\
@@ -264,6 +276,9 @@ struct device {
 	bool far;			/* pci_p2pdma_distance() finds no way */
 	bool iova;			/* dma_iova_try_alloc() succeeds */
 	bool merges;			/* dma_map_sgtable() joins entries */
+	int node;
+	bool coherent;
+	bool direct;			/* dma_map_phys() only adds a number */
 };
 
 struct pci_host_bridge {
@@ -289,6 +304,7 @@ struct p2pdma_provider {
 };
 
 #define dev_name(dev)	((dev)->name)
+#define dev_to_node(dev)	((dev)->node)
 #define dev_is_pci(dev)	((dev)->is_pci)
 #define to_pci_dev(d)	container_of(d, struct pci_dev, dev)
 
@@ -311,6 +327,8 @@ enum pci_p2pdma_map_type pci_p2pdma_map_type(struct p2pdma_provider *provider,
 struct pci_dev *pci_get_domain_bus_and_slot(int domain, unsigned int bus,
 					    unsigned int devfn);
 int pci_read_config_word(const struct pci_dev *pdev, int where, u16 *value);
+enum pci_p2pdma_map_type pci_p2pdma_route(struct pci_dev *provider,
+					  struct device *client);
 #define pci_p2pdma_bus_addr_map(p, phys)	((phys) + (p)->bus_offset)
 
 /* ---- scatterlists; each entry is an allocation, so that one too far is found ---- */
@@ -345,6 +363,8 @@ void sg_free_table(struct sg_table *table);
 
 enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE };
 #define DMA_ATTR_MMIO		BIT(10)
+#define DMA_ATTR_REQUIRE_COHERENT BIT(12)
+#define dev_is_dma_coherent(dev)	((dev)->coherent)
 #define DMA_MAPPING_ERROR	(~(dma_addr_t)0)
 
 struct phys_vec {
@@ -361,6 +381,7 @@ struct dma_iova_state {
 #define dma_mapping_error(dev, addr)					\
 	((addr) == DMA_MAPPING_ERROR ? -ENOMEM : 0)
 
+bool dma_need_unmap(struct device *dev);
 dma_addr_t dma_map_phys(struct device *dev, phys_addr_t phys, size_t size,
 			enum dma_data_direction dir, unsigned long attrs);
 void dma_unmap_phys(struct device *dev, dma_addr_t addr, size_t size,
@@ -384,6 +405,21 @@ void dma_iova_destroy(struct device *dev, struct dma_iova_state *state,
 phys_addr_t shim_translate(const struct device *dev, dma_addr_t addr,
 			   enum dma_data_direction dir, size_t *left);
 
+/* ---- memory, as the CPU finds it ---- */
+
+#define __iomem
+
+/* One page at a physical address, which is there from the first access on */
+u8 *shim_page(phys_addr_t phys);
+void shim_pages_drop(void);
+
+void *ioremap(phys_addr_t phys, size_t size);
+void iounmap(void *io);
+void memcpy_toio(void *io, const void *from, size_t len);
+void memcpy_fromio(void *to, const void *io, size_t len);
+void memcpy_to_page(struct page *page, size_t offset, const void *from, size_t len);
+void memcpy_from_page(void *to, struct page *page, size_t offset, size_t len);
+
 /* ---- what dma-buf.h wants to have seen ---- */
 
 struct file {
@@ -393,6 +429,11 @@ struct file {
 struct iosys_map {
 	void *vaddr;
 };
+
+#define iosys_map_memcpy_to(map, offset, from, len)	\
+	memcpy((char *)(map)->vaddr + (offset), from, len)
+#define iosys_map_memcpy_from(to, map, offset, len)	\
+	memcpy(to, (char *)(map)->vaddr + (offset), len)
 
 struct dma_fence_cb {
 	int unused;

@@ -58,6 +58,7 @@ struct test {
 	void (*run)(void);
 };
 
-extern const struct test list_tests[], match_tests[], buffer_tests[], sgt_tests[], p2p_tests[];
+extern const struct test list_tests[], match_tests[], buffer_tests[], sgt_tests[], p2p_tests[],
+	cpu_tests[];
 
 #endif /* TEST_H */

@@ -9,6 +9,8 @@
 
 #include <linux/dma-buf-pal.h>
 
+struct dma_buf_cpu;
+struct dma_buf_dal;
 struct dma_buf_outcome;
 
 /**
@@ -43,6 +45,41 @@ struct dma_buf_converter {
 };
 
 extern const struct dma_buf_converter dma_buf_pal_to_sgt;
+extern const struct dma_buf_converter dma_buf_pal_to_dal;
+extern const struct dma_buf_converter dma_buf_sgt_to_dal;
+extern const struct dma_buf_converter dma_buf_pal_to_cpu;
+extern const struct dma_buf_converter dma_buf_sgt_to_cpu;
+
+/**
+ * struct dma_buf_mapping_dal_exp_ops - what a converter to DAL has to do
+ * @ops: tag, see &struct dma_buf_mapping_exp_ops
+ * @map: maps the slice of @dal, or nothing if it fails, and fills in the rest
+ * @unmap: undoes @map
+ * @core_maps: the converter calls the DMA API: for any device of the importer,
+ *	and for RAM only if that device is coherent
+ */
+struct dma_buf_mapping_dal_exp_ops {
+	struct dma_buf_mapping_exp_ops ops;
+	int (*map)(struct dma_buf_dal *dal);
+	void (*unmap)(struct dma_buf_dal *dal);
+	bool core_maps;
+};
+
+/**
+ * struct dma_buf_mapping_cpu_exp_ops - what a converter to CPU has to do
+ * @ops: tag, see &struct dma_buf_mapping_exp_ops
+ * @map: makes the buffer ready, or does nothing if it fails
+ * @unmap: undoes @map
+ * @copy: copies at least one byte, inside the buffer; called without the
+ *	reservation lock
+ */
+struct dma_buf_mapping_cpu_exp_ops {
+	struct dma_buf_mapping_exp_ops ops;
+	int (*map)(struct dma_buf_cpu *cpu);
+	void (*unmap)(struct dma_buf_cpu *cpu);
+	int (*copy)(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
+		    size_t len, bool write);
+};
 
 #if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)
 /* One row of the table for the tests */
@@ -50,6 +87,8 @@ extern const struct dma_buf_converter *dma_buf_test_converter;
 #endif
 
 int dma_buf_converters_show(struct seq_file *s, void *unused);
+const struct dma_buf_converter *
+dma_buf_converter_by_ops(const struct dma_buf_mapping_exp_ops *ops);
 const char *dma_buf_converter_name(const struct dma_buf_mapping_match *match);
 const char *dma_buf_match_type_name(const struct dma_buf_mapping_match *match);
 const char *
@@ -71,6 +110,8 @@ long dma_buf_outcome_ioctl(struct dma_buf *dmabuf, void __user *arg);
  * @memory: what the addresses point to
  * @provider: for MMIO of a PCI device, where it sits in the PCI hierarchy; NULL
  *	if unknown
+ * @node: for RAM, its NUMA node, or %NUMA_NO_NODE if it is on several
+ * @tph: for MMIO, hints for transfers to it
  * @starts: offset in the buffer of every 64th range, for
  *	dma_buf_phys_list_seek()
  * @count: number of ranges
@@ -87,6 +128,8 @@ struct dma_buf_phys_list {
 	size_t size;
 	enum dma_buf_phys_memory memory;
 	struct p2pdma_provider *provider;
+	int node;
+	struct dma_buf_tph tph;
 	size_t *starts;
 	size_t count;
 	struct phys_vec phys[] __counted_by(count);
@@ -104,6 +147,22 @@ static inline const char *dma_buf_p2p_obstacle(struct pci_dev *provider,
 }
 #endif
 
+/* What DAL has in common with SGT */
+const char *
+dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
+			 const struct dma_buf_mapping_match *imp, bool name);
+const char *
+dma_buf_sgt_memory_obstacle(const struct dma_buf_mapping_match *exp,
+			    const struct dma_buf_mapping_match *imp);
+bool dma_buf_sgt_offer_valid(const struct dma_buf_mapping_match *exp);
+struct device *dma_buf_sgt_device(const struct dma_buf_mapping_match *match);
+const char *dma_buf_p2p_route_name(enum dma_buf_p2p_route route);
+void dma_buf_sgt_debugfs_dump(struct seq_file *s,
+			      struct dma_buf_attachment *attach);
+int dma_buf_sgt_pin(struct dma_buf_attachment *attach);
+void dma_buf_sgt_unpin(struct dma_buf_attachment *attach);
+int dma_buf_sgt_wait(struct dma_buf_attachment *attach);
+
 /*
  * The only ways from an attachment to physical addresses. They are not exported;
  * dma_buf_pal_map_phys() is, to named modules.
@@ -113,5 +172,7 @@ dma_buf_pal_source_of(const struct dma_buf_mapping_exp_ops *ops);
 struct dma_buf_phys_list *
 dma_buf_pal_source_map(struct dma_buf_pal_source *source,
 		       struct dma_buf_attachment *attach);
+void dma_buf_pal_source_place(const struct dma_buf_pal_source *source,
+			      struct dma_buf_place *place);
 
 #endif /* __DMA_BUF_CONVERTER_H__ */

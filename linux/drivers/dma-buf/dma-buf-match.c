@@ -35,6 +35,10 @@ static_assert(sizeof(struct dma_buf_attachment) <= 96);
 /* Each has its own file */
 static const struct dma_buf_converter *const dma_buf_converters[] = {
 	&dma_buf_pal_to_sgt,
+	&dma_buf_pal_to_dal,
+	&dma_buf_sgt_to_dal,
+	&dma_buf_pal_to_cpu,
+	&dma_buf_sgt_to_cpu,
 	NULL
 };
 
@@ -56,7 +60,7 @@ static const struct dma_buf_converter *dma_buf_converter_at(size_t i)
 }
 
 /* The converter that these ops belong to, NULL if they are an exporter's */
-static const struct dma_buf_converter *
+const struct dma_buf_converter *
 dma_buf_converter_by_ops(const struct dma_buf_mapping_exp_ops *ops)
 {
 	const struct dma_buf_converter *converter;
@@ -272,6 +276,7 @@ static int dma_buf_match_convert(struct dma_buf_match_args *args,
 	struct dma_buf_mapping_match offer;
 	int ret;
 
+	args->exp = exp;
 	imp = dma_buf_match_requested(args, converter->to);
 	if (converter->from != exp->type || !imp)
 		return -EOPNOTSUPP;

@@ -117,9 +117,11 @@ static struct sg_table *list_map(struct dma_buf_attachment *attach,
 static void list_unmap(struct dma_buf_attachment *attach, struct pal_sgt *map,
 		       enum dma_data_direction dir)
 {
+	struct device *dev = dma_buf_sgt_dma_device(attach);
+
 	if (map->list->memory == DMA_BUF_PHYS_RAM) {
-		dma_unmap_sgtable(dma_buf_sgt_dma_device(attach), map->mapped,
-				  dir, 0);
+		if (dma_need_unmap(dev))
+			dma_unmap_sgtable(dev, map->mapped, dir, 0);
 		ram_free(map->mapped);
 	} else {
 		dma_buf_free_sgt(attach, map->mapped, dir);

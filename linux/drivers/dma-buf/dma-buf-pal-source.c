@@ -188,6 +188,23 @@ dma_buf_pal_source_map(struct dma_buf_pal_source *source,
 	return ret ? ERR_PTR(ret) : source->list;
 }
 
+/* What importers may know about the memory, but for the route to it */
+void dma_buf_pal_source_place(const struct dma_buf_pal_source *source,
+			      struct dma_buf_place *place)
+{
+	const struct dma_buf_phys_list *list = source->list;
+
+	*place = (struct dma_buf_place) { .node = list->node };
+	if (list->memory == DMA_BUF_PHYS_RAM) {
+		place->memory = DMA_BUF_MEMORY_RAM;
+	} else if (source->pdev) {
+		place->memory = DMA_BUF_MEMORY_PEER;
+		place->peer = source->pdev;
+		place->node = dev_to_node(&source->pdev->dev);
+		place->tph = list->tph;
+	}
+}
+
 /* Tell importers to unmap, or that they may map again */
 static void dma_buf_pal_source_invalidate(struct dma_buf *dmabuf)
 {

@@ -22,6 +22,7 @@
 #include <linux/dma-resv.h>
 #include <linux/export.h>
 #include <linux/mm.h>
+#include <linux/numa.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/slab.h>
@@ -129,6 +130,45 @@ static bool dma_buf_phys_range_valid(const struct phys_vec *range)
 	       !check_add_overflow(range->paddr, range->len, &end);
 }
 
+static int dma_buf_phys_node(phys_addr_t paddr)
+{
+	unsigned long pfn = PHYS_PFN(paddr);
+
+	return pfn_valid(pfn) ? pfn_to_nid(pfn) : NUMA_NO_NODE;
+}
+
+/* The node that all RAM of the list is on */
+static int dma_buf_phys_list_node(const struct dma_buf_phys_list *list)
+{
+	int node = dma_buf_phys_node(list->phys[0].paddr);
+	const struct phys_vec *range;
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		range = &list->phys[i];
+		if (dma_buf_phys_node(range->paddr) != node ||
+		    dma_buf_phys_node(range->paddr + range->len - 1) != node)
+			return NUMA_NO_NODE;
+	}
+	return node;
+}
+
+/**
+ * dma_buf_phys_list_set_tph - say which hints transfers to MMIO should have
+ * @list: list that is not sealed yet
+ * @tph: the hints
+ *
+ * Importers learn them from &struct dma_buf_place.
+ *
+ * Context: Any. The caller owns the list.
+ */
+void dma_buf_phys_list_set_tph(struct dma_buf_phys_list *list,
+			       const struct dma_buf_tph *tph)
+{
+	list->tph = *tph;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_phys_list_set_tph, "DMA_BUF");
+
 /**
  * dma_buf_phys_list_seal - check a list, once and for all
  * @list: list with all ranges filled in
@@ -170,6 +210,8 @@ int dma_buf_phys_list_seal(struct dma_buf_phys_list *list, size_t size,
 		return -EINVAL;
 
 	list->memory = memory;
+	list->node = memory == DMA_BUF_PHYS_RAM ? dma_buf_phys_list_node(list) :
+						  NUMA_NO_NODE;
 	list->provider = provider;
 	list->size = size;
 	return 0;

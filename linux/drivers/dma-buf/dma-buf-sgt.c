@@ -11,6 +11,7 @@
 #include <linux/export.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/numa.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/scatterlist.h>
 #include <linux/seq_file.h>
@@ -27,10 +28,9 @@
  * device, pci_p2pdma_map_type() does not. Require what both accept, or the
  * attach promises what the map then refuses.
  */
-static const char *
-dma_buf_sgt_p2p_obstacle(const struct dma_buf_match_args *args,
-			 struct pci_dev *provider,
-			 const struct dma_buf_mapping_match *imp)
+const char *
+dma_buf_sgt_p2p_obstacle(struct pci_dev *provider,
+			 const struct dma_buf_mapping_match *imp, bool name)
 {
 	struct device *client = imp->sgt_data.importing_dma_device;
 
@@ -39,8 +39,7 @@ dma_buf_sgt_p2p_obstacle(const struct dma_buf_match_args *args,
 	if (!dev_is_pci(client))
 		return "p2p-distance";
 	if (pci_p2pdma_distance(provider, client, false) < 0)
-		return dma_buf_p2p_obstacle(provider, to_pci_dev(client),
-					    args->dmabuf);
+		return dma_buf_p2p_obstacle(provider, to_pci_dev(client), name);
 	return NULL;
 }
 
@@ -51,24 +50,7 @@ static int dma_buf_sgt_match_p2p(struct dma_buf_match_args *args,
 	struct pci_dev *pdev = exp->sgt_data.exporting_p2p_device;
 	const char *why;
 
-	if (WARN_ON(exp->sgt_data.exporter_requires_p2p !=
-		    DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE || !pdev))
-		return -EINVAL;
-
-	why = dma_buf_sgt_p2p_obstacle(args, pdev, imp);
-	return why ? dma_buf_match_refuse(args, why) : 0;
-}
-
-/* Memory that is no MMIO is for every device, unless the exporter says why not */
-static int dma_buf_sgt_match_memory(struct dma_buf_match_args *args,
-				    const struct dma_buf_mapping_match *exp,
-				    const struct dma_buf_mapping_match *imp,
-				    const struct dma_buf_mapping_sgt_exp_ops *ops)
-{
-	const char *why = NULL;
-
-	if (ops->obstacle)
-		why = ops->obstacle(exp, imp->sgt_data.importing_dma_device);
+	why = dma_buf_sgt_p2p_obstacle(pdev, imp, args->dmabuf);
 	return why ? dma_buf_match_refuse(args, why) : 0;
 }
 
@@ -79,6 +61,36 @@ dma_buf_sgt_offered_ops(const struct dma_buf_mapping_match *exp)
 		return NULL;
 	return container_of(exp->exp_ops,
 			    const struct dma_buf_mapping_sgt_exp_ops, ops);
+}
+
+/*
+ * Memory that is no MMIO is for every device, unless the exporter says why not.
+ * @exp is the exporter's offer and no copy of it.
+ */
+const char *
+dma_buf_sgt_memory_obstacle(const struct dma_buf_mapping_match *exp,
+			    const struct dma_buf_mapping_match *imp)
+{
+	const struct dma_buf_mapping_sgt_exp_ops *ops =
+		dma_buf_sgt_offered_ops(exp);
+
+	if (!ops->obstacle || exp->sgt_data.exporter_requires_p2p)
+		return NULL;
+	return ops->obstacle(exp, imp->sgt_data.importing_dma_device);
+}
+
+bool dma_buf_sgt_offer_valid(const struct dma_buf_mapping_match *exp)
+{
+	const struct dma_buf_mapping_sgt_exp_ops *ops =
+		dma_buf_sgt_offered_ops(exp);
+	const u8 p2p = exp->sgt_data.exporter_requires_p2p;
+
+	if (WARN_ON(!ops || !ops->map_dma_buf || !ops->unmap_dma_buf))
+		return false;
+	if (p2p == DMA_SGT_EXPORTER_REQUIRES_NOTHING)
+		return true;
+	return !WARN_ON(p2p != DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE ||
+			!exp->sgt_data.exporting_p2p_device);
 }
 
 /*
@@ -98,10 +110,9 @@ static int dma_buf_sgt_match(struct dma_buf_match_args *args,
 			     const struct dma_buf_mapping_match *exp,
 			     const struct dma_buf_mapping_match *imp)
 {
-	const struct dma_buf_mapping_sgt_exp_ops *ops =
-		dma_buf_sgt_offered_ops(exp);
+	const char *why;
 
-	if (WARN_ON(!ops || !ops->map_dma_buf || !ops->unmap_dma_buf))
+	if (!dma_buf_sgt_offer_valid(exp))
 		return -EINVAL;
 	if (WARN_ON(!imp->sgt_data.importing_dma_device ||
 		    imp->sgt_data.importer_accepts_p2p >
@@ -113,7 +124,8 @@ static int dma_buf_sgt_match(struct dma_buf_match_args *args,
 	if (exp->sgt_data.exporter_requires_p2p !=
 	    DMA_SGT_EXPORTER_REQUIRES_NOTHING)
 		return dma_buf_sgt_match_p2p(args, exp, imp);
-	return dma_buf_sgt_match_memory(args, exp, imp, ops);
+	why = dma_buf_sgt_memory_obstacle(exp, imp);
+	return why ? dma_buf_match_refuse(args, why) : 0;
 }
 
 static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,
@@ -132,8 +144,7 @@ static void dma_buf_sgt_finish_match(struct dma_buf_match_args *args,
  * An offer has the provider, a request the importer. A match has both: return
  * the importer.
  */
-static struct device *
-dma_buf_sgt_device(const struct dma_buf_mapping_match *match)
+struct device *dma_buf_sgt_device(const struct dma_buf_mapping_match *match)
 {
 	struct pci_dev *provider = match->sgt_data.exporting_p2p_device;
 
@@ -142,14 +153,10 @@ dma_buf_sgt_device(const struct dma_buf_mapping_match *match)
 	return provider ? &provider->dev : NULL;
 }
 
-/* For display: the route of the last mapping */
-static const char *
-dma_buf_sgt_route_name(const struct dma_buf_attachment *attach)
+/* For display: the route to MMIO of a peer */
+const char *dma_buf_p2p_route_name(enum dma_buf_p2p_route route)
 {
-	if (!dma_buf_sgt_p2p_allowed(attach))
-		return "none";
-
-	switch (attach->map_type.sgt_data.p2p_route) {
+	switch (route) {
 	case DMA_BUF_P2P_BUS_ADDRESS:
 		return "bus-address";
 	case DMA_BUF_P2P_HOST_BRIDGE_IOVA:
@@ -161,8 +168,17 @@ dma_buf_sgt_route_name(const struct dma_buf_attachment *attach)
 	}
 }
 
-static void dma_buf_sgt_debugfs_dump(struct seq_file *s,
-				     struct dma_buf_attachment *attach)
+/* For display: the route of the last mapping */
+static const char *
+dma_buf_sgt_route_name(const struct dma_buf_attachment *attach)
+{
+	if (!dma_buf_sgt_p2p_allowed(attach))
+		return "none";
+	return dma_buf_p2p_route_name(attach->map_type.sgt_data.p2p_route);
+}
+
+void dma_buf_sgt_debugfs_dump(struct seq_file *s,
+			      struct dma_buf_attachment *attach)
 {
 	seq_printf(s, " p2p=%s", dma_buf_sgt_route_name(attach));
 }
@@ -311,7 +327,7 @@ static bool dma_buf_sgt_is_static(struct dma_buf_attachment *attach)
 	return !attach->importer_ops;
 }
 
-static int dma_buf_sgt_pin(struct dma_buf_attachment *attach)
+int dma_buf_sgt_pin(struct dma_buf_attachment *attach)
 {
 	struct dma_buf *dmabuf = attach->dmabuf;
 	int ret;
@@ -325,21 +341,24 @@ static int dma_buf_sgt_pin(struct dma_buf_attachment *attach)
 	return ret;
 }
 
-static void dma_buf_sgt_unpin(struct dma_buf_attachment *attach)
+void dma_buf_sgt_unpin(struct dma_buf_attachment *attach)
 {
 	if (dma_buf_sgt_is_static(attach) && attach->dmabuf->ops->unpin)
 		attach->dmabuf->ops->unpin(attach);
 }
 
-/* Static importers do not wait for fences themselves; negative on failure */
-static long dma_buf_sgt_wait(struct dma_buf_attachment *attach)
+/* Static importers do not wait for fences themselves */
+int dma_buf_sgt_wait(struct dma_buf_attachment *attach)
 {
+	long ret;
+
 	if (!dma_buf_sgt_is_static(attach))
 		return 0;
 
-	return dma_resv_wait_timeout(attach->dmabuf->resv,
-				     DMA_RESV_USAGE_KERNEL, true,
-				     MAX_SCHEDULE_TIMEOUT);
+	ret = dma_resv_wait_timeout(attach->dmabuf->resv,
+				    DMA_RESV_USAGE_KERNEL, true,
+				    MAX_SCHEDULE_TIMEOUT);
+	return ret < 0 ? ret : 0;
 }
 
 static void dma_buf_sgt_trace_map(const struct dma_buf_attachment *attach,
@@ -359,7 +378,7 @@ dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 			enum dma_data_direction dir)
 {
 	struct sg_table *original, *sgt;
-	long ret;
+	int ret;
 
 	ret = dma_buf_sgt_pin(attach);
 	if (ret)
@@ -371,7 +390,7 @@ dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 		goto err_unpin;
 
 	ret = dma_buf_sgt_wait(attach);
-	sgt = ret < 0 ? ERR_PTR(ret) : dma_buf_sgt_wrap(original);
+	sgt = ret ? ERR_PTR(ret) : dma_buf_sgt_wrap(original);
 	if (!IS_ERR(sgt))
 		return sgt;
 
@@ -457,6 +476,47 @@ dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
 	return sgt;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_map_attachment_unlocked, "DMA_BUF");
+
+static bool dma_buf_sgt_is_converted(const struct dma_buf_attachment *attach)
+{
+	return attach->map_type.exp_ops == dma_buf_pal_to_sgt.ops;
+}
+
+/**
+ * dma_buf_sgt_place - tell an importer what its scatterlist leads to
+ * @attach:	[in]	attachment of the SGT type, mapped
+ * @place:	[out]	what is known
+ *
+ * An importer can decide by this about ATS, steering tags, or where its queues
+ * are, without a look at the addresses. What the exporter has not told is
+ * %DMA_BUF_MEMORY_UNKNOWN.
+ *
+ * Context: The dma-buf reservation lock must be held.
+ */
+void dma_buf_sgt_place(const struct dma_buf_attachment *attach,
+		       struct dma_buf_place *place)
+{
+	struct pci_dev *peer;
+
+	*place = (struct dma_buf_place) { .node = NUMA_NO_NODE };
+	if (WARN_ON(!attach || !dma_buf_get_sgt_ops(attach)))
+		return;
+
+	dma_resv_assert_held(attach->dmabuf->resv);
+
+	if (dma_buf_sgt_is_converted(attach)) {
+		dma_buf_pal_source_place(dma_buf_pal_source_of(attach->converted),
+					 place);
+	} else if (dma_buf_sgt_p2p_allowed(attach)) {
+		peer = attach->map_type.sgt_data.exporting_p2p_device;
+		place->memory = DMA_BUF_MEMORY_PEER;
+		place->peer = peer;
+		place->node = dev_to_node(&peer->dev);
+	}
+	if (place->memory == DMA_BUF_MEMORY_PEER)
+		place->route = attach->map_type.sgt_data.p2p_route;
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_place, "DMA_BUF");
 
 /**
  * dma_buf_sgt_unmap_attachment - give back a mapping of the buffer

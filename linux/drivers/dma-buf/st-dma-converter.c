@@ -4,12 +4,16 @@
  */
 #include <kunit/platform_device.h>
 #include <kunit/test.h>
+#include <linux/dma-buf-cpu.h>
+#include <linux/dma-buf-dal.h>
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/platform_device.h>
+#include <linux/prandom.h>
+#include <linux/vmalloc.h>
 
 #include "dma-buf-converter.h"
 
@@ -27,6 +31,8 @@ struct lender {
 	struct dma_buf_mapping_match first;
 	int invalidated;
 	struct sg_table *sgt;
+	struct dma_buf_dal dal;
+	struct dma_buf_cpu cpu;
 	struct dma_buf_attachment *attach;
 };
 
@@ -145,6 +151,10 @@ static void borrower_invalidate(struct dma_buf_attachment *attach)
 	if (lender->sgt)
 		dma_buf_sgt_unmap_attachment(attach, lender->sgt, DMA_TO_DEVICE);
 	lender->sgt = NULL;
+	if (lender->dal.attach)
+		dma_buf_dal_unmap(&lender->dal);
+	if (lender->cpu.attach)
+		dma_buf_cpu_unmap(&lender->cpu);
 }
 
 static const struct dma_buf_attach_ops borrower_ops = {
@@ -170,6 +180,32 @@ static struct sg_table *borrow_map(struct dma_buf_attachment *attach)
 
 /* ---- PAL -> SGT ---- */
 
+/* Where all of the pages are, NUMA_NO_NODE if they are not together */
+static int lender_node(const struct lender *lender)
+{
+	int node = page_to_nid(lender->pages[0]);
+
+	for (int i = 1; i < PAGES; i++)
+		if (page_to_nid(lender->pages[i]) != node)
+			return NUMA_NO_NODE;
+	return node;
+}
+
+static void check_place(struct kunit *test, const struct lender *lender,
+			const struct dma_buf_attachment *attach)
+{
+	struct dma_buf_place place;
+
+	dma_resv_lock(lender->dmabuf->resv, NULL);
+	dma_buf_sgt_place(attach, &place);
+	dma_resv_unlock(lender->dmabuf->resv);
+	KUNIT_EXPECT_EQ(test, DMA_BUF_MEMORY_RAM, place.memory);
+	KUNIT_EXPECT_EQ(test, DMA_BUF_P2P_NO_ROUTE, place.route);
+	KUNIT_EXPECT_NULL(test, place.peer);
+	KUNIT_EXPECT_EQ(test, lender_node(lender), place.node);
+	KUNIT_EXPECT_FALSE(test, place.tph.valid);
+}
+
 static void test_convert_ram(struct kunit *test)
 {
 	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
@@ -191,6 +227,7 @@ static void test_convert_ram(struct kunit *test)
 	for_each_sgtable_dma_sg(sgt, sgl, i)
 		total += sg_dma_len(sgl);
 	KUNIT_EXPECT_EQ(test, PAGES * PAGE_SIZE, total);
+	check_place(test, lender, attach);
 
 	dma_buf_sgt_unmap_attachment_unlocked(attach, sgt, DMA_TO_DEVICE);
 	KUNIT_EXPECT_EQ(test, 1, kref_read(&lender->source.kref));
@@ -361,6 +398,483 @@ static void test_source_not_revocable(struct kunit *test)
 						   dma_device(test))));
 }
 
+/* ---- DAL ---- */
+
+static struct dma_buf_attachment *
+attach_dal(struct dma_buf *dmabuf, struct device *dev, u8 accepts,
+	   const struct dma_buf_attach_ops *ops)
+{
+	const struct dma_buf_mapping_match request =
+		DMA_BUF_IMAPPING_DAL(dev, accepts);
+
+	return dma_buf_mapping_attach(dmabuf, &request, 1, ops, NULL);
+}
+
+static struct dma_buf_attachment *borrow_dal(struct kunit *test,
+					     struct lender *lender,
+					     struct device *dev)
+{
+	struct dma_buf_attachment *attach =
+		attach_dal(lender->dmabuf, dev, DMA_BUF_DAL_ANY,
+			   &p2p_borrower_ops);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_TRUE(test, dma_buf_is_dal(attach));
+	KUNIT_EXPECT_PTR_EQ(test, dev, dma_buf_dal_device(attach));
+	KUNIT_EXPECT_PTR_EQ(test, dev, dma_buf_sgt_dma_device(attach));
+	KUNIT_EXPECT_FALSE(test, dma_buf_dal_may_be_peer(attach));
+	return attach;
+}
+
+static int map_dal(struct dma_buf_attachment *attach, struct dma_buf_dal *dal,
+		   size_t offset, size_t size)
+{
+	int ret;
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	ret = dma_buf_dal_map(attach, dal, offset, size, DMA_BIDIRECTIONAL);
+	dma_resv_unlock(attach->dmabuf->resv);
+	return ret;
+}
+
+static void unmap_dal(struct dma_buf_dal *dal)
+{
+	struct dma_buf *dmabuf = dal->attach->dmabuf;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	dma_buf_dal_unmap(dal);
+	dma_resv_unlock(dmabuf->resv);
+}
+
+/* Each byte that the device sees is that of the page that has it */
+static void check_dal(struct kunit *test, const struct lender *lender,
+		      const struct dma_buf_dal *dal, size_t offset, size_t max)
+{
+	struct dma_buf_dal_iter iter;
+	dma_addr_t addr;
+	size_t len, i;
+
+	dma_buf_dal_start(dal, 0, &iter);
+	while ((len = dma_buf_dal_next(&iter, max, &addr))) {
+		for (i = 0; i < len; i++, offset++)
+			if (addr + i != page_to_phys(lender->pages[offset / PAGE_SIZE]) +
+				       offset % PAGE_SIZE)
+				break;
+		KUNIT_ASSERT_EQ(test, len, i);
+		KUNIT_EXPECT_EQ(test, DMA_BUF_MEMORY_RAM,
+				dma_buf_dal_place(&iter)->memory);
+		KUNIT_EXPECT_EQ(test, lender_node(lender),
+				dma_buf_dal_place(&iter)->node);
+	}
+	KUNIT_EXPECT_EQ(test, dal->offset + dal->size, offset);
+}
+
+/* The device has no IOMMU: DMA addresses are physical ones */
+static void test_dal_ram(struct kunit *test)
+{
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct dma_buf_attachment *attach =
+		borrow_dal(test, lender, dma_device(test));
+	struct dma_buf_dal *dal = &lender->dal;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, 1);
+	for (int i = 0; i < 50; i++) {
+		size_t offset = prandom_u32_state(&rnd) % (PAGES * PAGE_SIZE);
+		size_t size = 1 + prandom_u32_state(&rnd) %
+			      (PAGES * PAGE_SIZE - offset);
+
+		KUNIT_ASSERT_EQ(test, 0, map_dal(attach, dal, offset, size));
+		KUNIT_EXPECT_EQ(test, 2, kref_read(&lender->source.kref));
+		check_dal(test, lender, dal, offset, SIZE_MAX);
+		check_dal(test, lender, dal, offset, 1 + offset % 5000);
+		unmap_dal(dal);
+		KUNIT_EXPECT_EQ(test, 1, kref_read(&lender->source.kref));
+	}
+	dma_buf_detach(lender->dmabuf, attach);
+}
+
+static void test_dal_outside(struct kunit *test)
+{
+	static const size_t slices[][2] = {
+		{ 0, 0 }, { PAGES * PAGE_SIZE, 1 }, { 1, PAGES * PAGE_SIZE },
+		{ 0, SIZE_MAX }, { SIZE_MAX, 1 }, { PAGE_SIZE, SIZE_MAX },
+	};
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct dma_buf_attachment *attach =
+		borrow_dal(test, lender, dma_device(test));
+
+	for (int i = 0; i < ARRAY_SIZE(slices); i++)
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				map_dal(attach, &lender->dal, slices[i][0],
+					slices[i][1]));
+	KUNIT_EXPECT_EQ(test, 1, kref_read(&lender->source.kref));
+	dma_buf_detach(lender->dmabuf, attach);
+}
+
+/* Two devices, overlapping slices; the first one to go does not disturb */
+static void test_dal_two_devices(struct kunit *test)
+{
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct device *second = dma_device(test);
+	struct dma_buf_attachment *attach =
+		borrow_dal(test, lender, dma_device(test));
+	struct dma_buf_dal dal;
+
+	KUNIT_ASSERT_EQ(test, 0, map_dal(attach, &dal, 0, 2 * PAGE_SIZE));
+	dma_resv_lock(lender->dmabuf->resv, NULL);
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_buf_dal_map_for(attach, &lender->dal, second,
+					    PAGE_SIZE, 2 * PAGE_SIZE,
+					    DMA_TO_DEVICE));
+	dma_resv_unlock(lender->dmabuf->resv);
+	KUNIT_EXPECT_EQ(test, 3, kref_read(&lender->source.kref));
+	unmap_dal(&dal);
+	check_dal(test, lender, &lender->dal, PAGE_SIZE, SIZE_MAX);
+
+	/* A revoke waits for what is left, and nobody maps after it */
+	dma_buf_pal_source_revoke(&lender->source, lender->dmabuf);
+	KUNIT_EXPECT_NULL(test, lender->dal.attach);
+	KUNIT_EXPECT_EQ(test, 1, kref_read(&lender->source.kref));
+	KUNIT_EXPECT_EQ(test, -ENODEV, map_dal(attach, &dal, 0, PAGE_SIZE));
+	KUNIT_EXPECT_NULL(test, dal.attach);
+	dma_buf_detach(lender->dmabuf, attach);
+}
+
+static void test_dal_refused(struct kunit *test)
+{
+	struct lender *ram = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct lender *unknown = lender_new(test, DMA_BUF_PHYS_MMIO);
+	struct device *dev = dma_device(test);
+
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			PTR_ERR(attach_dal(ram->dmabuf, dev, DMA_BUF_DAL_PEER,
+					   &p2p_borrower_ops)));
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			PTR_ERR(attach_dal(unknown->dmabuf, dev, DMA_BUF_DAL_ANY,
+					   &p2p_borrower_ops)));
+	/* Importers that cannot give it back */
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			PTR_ERR(attach_dal(ram->dmabuf, dev, DMA_BUF_DAL_ANY,
+					   NULL)));
+}
+
+/* What the request accepts, the importer's ops must allow */
+static void test_dal_contradiction(struct kunit *test)
+{
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct device *dev = dma_device(test);
+	struct dma_buf_attachment *attach;
+
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				PTR_ERR(attach_dal(lender->dmabuf, dev,
+						   DMA_BUF_DAL_ANY,
+						   &borrower_ops)));
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+
+	/* It may be another request that is for peers */
+	attach = attach_dal(lender->dmabuf, dev, DMA_BUF_DAL_RAM,
+			    &p2p_borrower_ops);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	dma_buf_detach(lender->dmabuf, attach);
+}
+
+/* ---- SGT -> DAL: an exporter that maps itself, and pins ---- */
+
+struct native {
+	struct dma_buf *dmabuf;
+	struct page *pages[PAGES];
+	int pins, maps;
+};
+
+static struct sg_table *native_map(struct dma_buf_attachment *attach,
+				   enum dma_data_direction dir)
+{
+	struct native *native = attach->dmabuf->priv;
+	struct sg_table *sgt = kzalloc_obj(*sgt);
+	struct scatterlist *sgl;
+	int i;
+
+	if (!sgt || sg_alloc_table(sgt, PAGES, GFP_KERNEL))
+		goto err_free;
+	for_each_sgtable_sg(sgt, sgl, i)
+		sg_set_page(sgl, native->pages[i], PAGE_SIZE, 0);
+	if (dma_map_sgtable(dma_buf_sgt_dma_device(attach), sgt, dir, 0))
+		goto err_table;
+	native->maps++;
+	return sgt;
+
+err_table:
+	sg_free_table(sgt);
+err_free:
+	kfree(sgt);
+	return ERR_PTR(-ENOMEM);
+}
+
+static void native_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+			 enum dma_data_direction dir)
+{
+	struct native *native = attach->dmabuf->priv;
+
+	native->maps--;
+	dma_unmap_sgtable(dma_buf_sgt_dma_device(attach), sgt, dir, 0);
+	sg_free_table(sgt);
+	kfree(sgt);
+}
+
+static int native_pin(struct dma_buf_attachment *attach)
+{
+	((struct native *)attach->dmabuf->priv)->pins++;
+	return 0;
+}
+
+static void native_unpin(struct dma_buf_attachment *attach)
+{
+	((struct native *)attach->dmabuf->priv)->pins--;
+}
+
+static const struct dma_buf_ops native_ops = {
+	DMA_BUF_SIMPLE_SGT_EXP_MATCH(native_map, native_unmap),
+	.pin = native_pin,
+	.unpin = native_unpin,
+	.release = lender_release,
+};
+
+static void native_free(void *data)
+{
+	struct native *native = data;
+
+	if (native->dmabuf)
+		__fput_sync(native->dmabuf->file);
+	for (int i = 0; i < PAGES; i++)
+		if (native->pages[i])
+			__free_page(native->pages[i]);
+}
+
+static struct native *native_new(struct kunit *test)
+{
+	struct native *native = kunit_kzalloc(test, sizeof(*native), GFP_KERNEL);
+	DEFINE_DMA_BUF_EXPORT_INFO(info);
+
+	KUNIT_ASSERT_NOT_NULL(test, native);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, native_free, native));
+	for (int i = 0; i < PAGES; i++) {
+		native->pages[i] = alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, native->pages[i]);
+	}
+	info.ops = &native_ops;
+	info.size = PAGES * PAGE_SIZE;
+	info.priv = native;
+	native->dmabuf = dma_buf_export(&info);
+	if (IS_ERR(native->dmabuf))
+		native->dmabuf = NULL;
+	KUNIT_ASSERT_NOT_NULL(test, native->dmabuf);
+	return native;
+}
+
+/* Page by page, from the middle of the first one to that of the last one */
+static void check_native(struct kunit *test, const struct native *native,
+			 const struct dma_buf_dal *dal)
+{
+	struct dma_buf_dal_iter iter;
+	size_t done = 0, len, at;
+	dma_addr_t addr;
+
+	dma_buf_dal_start(dal, 0, &iter);
+	while ((len = dma_buf_dal_next(&iter, PAGE_SIZE / 2, &addr))) {
+		at = PAGE_SIZE / 2 + done;
+		KUNIT_EXPECT_EQ(test, PAGE_SIZE / 2, len);
+		KUNIT_EXPECT_EQ(test, page_to_phys(native->pages[at / PAGE_SIZE]) +
+				at % PAGE_SIZE, addr);
+		done += len;
+	}
+	KUNIT_EXPECT_EQ(test, (PAGES - 1) * PAGE_SIZE, done);
+	KUNIT_EXPECT_EQ(test, DMA_BUF_MEMORY_UNKNOWN,
+			dma_buf_dal_place(&iter)->memory);
+}
+
+static void test_dal_of_scatterlist(struct kunit *test)
+{
+	struct native *native = native_new(test);
+	struct device *second = dma_device(test);
+	struct dma_buf_attachment *attach;
+	struct dma_buf_dal dal;
+
+	/* A static importer: pinned while it is mapped */
+	attach = attach_dal(native->dmabuf, dma_device(test), DMA_BUF_DAL_RAM,
+			    NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_ASSERT_EQ(test, 0, map_dal(attach, &dal, PAGE_SIZE / 2,
+					 (PAGES - 1) * PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, 1, native->pins);
+	check_native(test, native, &dal);
+	unmap_dal(&dal);
+	KUNIT_EXPECT_EQ(test, 0, native->pins + native->maps);
+
+	/* The exporter only knows the device of the match */
+	dma_resv_lock(native->dmabuf->resv, NULL);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			dma_buf_dal_map_for(attach, &dal, second, 0, PAGE_SIZE,
+					    DMA_TO_DEVICE));
+	dma_resv_unlock(native->dmabuf->resv);
+	dma_buf_detach(native->dmabuf, attach);
+}
+
+static struct kunit_case dma_buf_dal_cases[] = {
+	KUNIT_CASE(test_dal_ram),
+	KUNIT_CASE(test_dal_outside),
+	KUNIT_CASE(test_dal_two_devices),
+	KUNIT_CASE(test_dal_refused),
+	KUNIT_CASE(test_dal_contradiction),
+	KUNIT_CASE(test_dal_of_scatterlist),
+	{}
+};
+
+static struct kunit_suite dma_buf_dal_suite = {
+	.name = "dma-buf-dal",
+	.test_cases = dma_buf_dal_cases,
+};
+
+/* ---- CPU ---- */
+
+static struct dma_buf_attachment *
+attach_cpu(struct dma_buf *dmabuf, const struct dma_buf_attach_ops *ops)
+{
+	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_CPU();
+
+	return dma_buf_mapping_attach(dmabuf, &request, 1, ops, NULL);
+}
+
+static int map_cpu(struct dma_buf_attachment *attach, struct dma_buf_cpu *cpu)
+{
+	int ret;
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	ret = dma_buf_cpu_map(attach, cpu);
+	dma_resv_unlock(attach->dmabuf->resv);
+	return ret;
+}
+
+static void unmap_cpu(struct dma_buf_cpu *cpu)
+{
+	struct dma_buf *dmabuf = cpu->attach->dmabuf;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	dma_buf_cpu_unmap(cpu);
+	dma_resv_unlock(dmabuf->resv);
+}
+
+/* Random copies against a copy of the buffer */
+static void check_copies(struct kunit *test, const struct dma_buf_cpu *cpu,
+			 u8 *shadow, size_t size)
+{
+	u8 *mem = kunit_kzalloc(test, size, GFP_KERNEL);
+	struct rnd_state rnd;
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	prandom_seed_state(&rnd, 1);
+	for (int i = 0; i < 300; i++) {
+		size_t offset = prandom_u32_state(&rnd) % size;
+		size_t len = prandom_u32_state(&rnd) % (size - offset + 1);
+
+		prandom_bytes_state(&rnd, mem, len);
+		KUNIT_ASSERT_EQ(test, 0, dma_buf_cpu_copy(cpu, offset, mem, len,
+							  true));
+		memcpy(shadow + offset, mem, len);
+		KUNIT_ASSERT_EQ(test, 0, dma_buf_cpu_copy(cpu, 0, mem, size,
+							  false));
+		KUNIT_ASSERT_MEMEQ(test, shadow, mem, size);
+	}
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			dma_buf_cpu_copy(cpu, size, mem, 1, true));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			dma_buf_cpu_copy(cpu, 1, mem, size, true));
+}
+
+static void test_cpu_ram(struct kunit *test)
+{
+	const size_t size = PAGES * PAGE_SIZE;
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct dma_buf_attachment *attach =
+		attach_cpu(lender->dmabuf, &borrower_ops);
+	u8 *shadow = kunit_kzalloc(test, size, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, shadow);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	for (int i = 0; i < PAGES; i++)
+		memset(page_address(lender->pages[i]), 0, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, map_cpu(attach, &lender->cpu));
+	check_copies(test, &lender->cpu, shadow, size);
+	for (int i = 0; i < PAGES; i++)
+		KUNIT_EXPECT_MEMEQ(test, page_address(lender->pages[i]),
+				   shadow + i * PAGE_SIZE, PAGE_SIZE);
+
+	/* After a revoke the importer needs no check of its own */
+	dma_buf_pal_source_revoke(&lender->source, lender->dmabuf);
+	KUNIT_EXPECT_NULL(test, lender->cpu.attach);
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			dma_buf_cpu_copy(&lender->cpu, 0, shadow, 1, true));
+	KUNIT_EXPECT_EQ(test, -ENODEV, map_cpu(attach, &lender->cpu));
+	dma_buf_detach(lender->dmabuf, attach);
+}
+
+static int native_vmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	struct native *native = dmabuf->priv;
+	void *at = vmap(native->pages, PAGES, VM_MAP, PAGE_KERNEL);
+
+	if (!at)
+		return -ENOMEM;
+	iosys_map_set_vaddr(map, at);
+	return 0;
+}
+
+static void native_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
+{
+	vunmap(map->vaddr);
+}
+
+/* An exporter of scatterlists, with and without a vmap */
+static void test_cpu_vmap(struct kunit *test)
+{
+	const size_t size = PAGES * PAGE_SIZE;
+	struct native *native = native_new(test);
+	struct dma_buf_ops ops = native_ops;
+	u8 *shadow = kunit_kzalloc(test, size, GFP_KERNEL);
+	struct dma_buf_attachment *attach;
+	struct dma_buf_cpu cpu;
+
+	KUNIT_ASSERT_NOT_NULL(test, shadow);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP,
+			PTR_ERR(attach_cpu(native->dmabuf, NULL)));
+
+	ops.vmap = native_vmap;
+	ops.vunmap = native_vunmap;
+	native->dmabuf->ops = &ops;
+	attach = attach_cpu(native->dmabuf, NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_ASSERT_EQ(test, 0, map_cpu(attach, &cpu));
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_cpu_copy(&cpu, 0, shadow, size, false));
+	check_copies(test, &cpu, shadow, size);
+	unmap_cpu(&cpu);
+	dma_buf_detach(native->dmabuf, attach);
+	native->dmabuf->ops = &native_ops;
+}
+
+static struct kunit_case dma_buf_cpu_cases[] = {
+	KUNIT_CASE(test_cpu_ram),
+	KUNIT_CASE(test_cpu_vmap),
+	{}
+};
+
+static struct kunit_suite dma_buf_cpu_suite = {
+	.name = "dma-buf-cpu",
+	.test_cases = dma_buf_cpu_cases,
+};
+
 static struct kunit_case dma_buf_converter_cases[] = {
 	KUNIT_CASE(test_convert_ram),
 	KUNIT_CASE(test_convert_mmio),
@@ -376,4 +890,5 @@ static struct kunit_suite dma_buf_converter_suite = {
 	.test_cases = dma_buf_converter_cases,
 };
 
-kunit_test_suites(&dma_buf_converter_suite);
+kunit_test_suites(&dma_buf_converter_suite, &dma_buf_dal_suite,
+		  &dma_buf_cpu_suite);

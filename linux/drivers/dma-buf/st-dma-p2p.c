@@ -10,12 +10,18 @@
  * off when suites run by themselves.
  */
 #include <kunit/test.h>
+#include <linux/dma-buf-cpu.h>
+#include <linux/dma-buf-dal.h>
 #include <linux/dma-buf-mapping.h>
 #include <linux/dma-mapping.h>
+#include <linux/dma-resv.h>
 #include <linux/file.h>
+#include <linux/io.h>
 #include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
+#include <linux/prandom.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 
@@ -128,6 +134,10 @@ static struct dma_buf_phys_list *bar_list(struct bar *bar, size_t count,
 	return list;
 }
 
+static const struct dma_buf_tph bar_tph = {
+	.tag = 0x1234, .hint = 2, .valid = true,
+};
+
 static struct bar *bar_new(struct kunit *test, size_t count, size_t len)
 {
 	struct bar *bar = bar_find(test);
@@ -138,6 +148,7 @@ static struct bar *bar_new(struct kunit *test, size_t count, size_t len)
 	bar_provide(test, bar);
 	list = bar_list(bar, count, len);
 	KUNIT_ASSERT_NOT_NULL(test, list);
+	dma_buf_phys_list_set_tph(list, &bar_tph);
 	ret = dma_buf_phys_list_seal(list, count * len, DMA_BUF_PHYS_MMIO,
 				     bar->provider);
 	/* From here on bar_free() frees it */
@@ -227,6 +238,23 @@ static void check_sgt(struct kunit *test, struct bar *bar,
 	KUNIT_EXPECT_EQ(test, bar->dmabuf->size, total);
 }
 
+static void check_place(struct kunit *test, struct bar *bar,
+			const struct dma_buf_attachment *attach)
+{
+	struct dma_buf_place place;
+
+	dma_resv_lock(bar->dmabuf->resv, NULL);
+	dma_buf_sgt_place(attach, &place);
+	dma_resv_unlock(bar->dmabuf->resv);
+	KUNIT_EXPECT_EQ(test, DMA_BUF_MEMORY_PEER, place.memory);
+	KUNIT_EXPECT_EQ(test, attach->map_type.sgt_data.p2p_route, place.route);
+	KUNIT_EXPECT_PTR_EQ(test, bar->exporter, place.peer);
+	KUNIT_EXPECT_EQ(test, dev_to_node(&bar->exporter->dev), place.node);
+	KUNIT_EXPECT_EQ(test, bar_tph.tag, place.tph.tag);
+	KUNIT_EXPECT_EQ(test, bar_tph.hint, place.tph.hint);
+	KUNIT_EXPECT_TRUE(test, place.tph.valid);
+}
+
 static struct sg_table *bar_map(struct dma_buf_attachment *attach)
 {
 	return dma_buf_sgt_map_attachment_unlocked(attach, DMA_BIDIRECTIONAL);
@@ -252,9 +280,45 @@ static void map_ranges(struct kunit *test, size_t count, size_t len)
 		if (p2p_route[0])
 			KUNIT_EXPECT_STREQ(test, p2p_route, route_of(attach));
 		check_sgt(test, bar, attach, sgt);
+		check_place(test, bar, attach);
 		bar_unmap(attach, sgt);
 	}
 	dma_buf_detach(bar->dmabuf, attach);
+}
+
+static enum pci_p2pdma_map_type bar_route(const struct bar *bar)
+{
+	return pci_p2pdma_route(bar->exporter, &bar->importer->dev);
+}
+
+/* The same with and without a provider, and what the machine is made for */
+static void test_route(struct kunit *test)
+{
+	struct bar *bar = bar_find(test);
+	enum pci_p2pdma_map_type before = bar_route(bar);
+
+	if (!strcmp(p2p_route, "refused"))
+		KUNIT_EXPECT_EQ(test, PCI_P2PDMA_MAP_NOT_SUPPORTED, before);
+	else if (!strcmp(p2p_route, "bus-address"))
+		KUNIT_EXPECT_EQ(test, PCI_P2PDMA_MAP_BUS_ADDR, before);
+	else if (p2p_route[0])
+		KUNIT_EXPECT_EQ(test, PCI_P2PDMA_MAP_THRU_HOST_BRIDGE, before);
+
+	bar_provide(test, bar);
+	KUNIT_EXPECT_EQ(test, before, bar_route(bar));
+	/* Again, from the provider's cache */
+	KUNIT_EXPECT_EQ(test, before, bar_route(bar));
+	KUNIT_EXPECT_EQ(test, before,
+			pci_p2pdma_map_type(bar->provider, &bar->importer->dev));
+}
+
+static void test_route_of_no_pci_device(struct kunit *test)
+{
+	struct bar *bar = bar_find(test);
+	struct device dev = {};
+
+	KUNIT_EXPECT_EQ(test, PCI_P2PDMA_MAP_NOT_SUPPORTED,
+			pci_p2pdma_route(bar->exporter, &dev));
 }
 
 static void test_one_range(struct kunit *test)
@@ -276,6 +340,222 @@ static void test_64_ranges(struct kunit *test)
 static void test_beyond_one_entry(struct kunit *test)
 {
 	map_ranges(test, 1, BEYOND_ENTRY);
+}
+
+/* ---- DAL ---- */
+
+static struct dma_buf_attachment *bar_attach_dal(struct bar *bar, u8 accepts)
+{
+	const struct dma_buf_mapping_match request =
+		DMA_BUF_IMAPPING_DAL(&bar->importer->dev, accepts);
+
+	return dma_buf_mapping_attach(bar->dmabuf, &request, 1,
+				      &bar_importer_ops, bar);
+}
+
+static int bar_map_dal(struct dma_buf_attachment *attach,
+		       struct dma_buf_dal *dal, size_t offset, size_t size)
+{
+	int ret;
+
+	dma_resv_lock(attach->dmabuf->resv, NULL);
+	ret = dma_buf_dal_map(attach, dal, offset, size, DMA_BIDIRECTIONAL);
+	dma_resv_unlock(attach->dmabuf->resv);
+	return ret;
+}
+
+static void bar_unmap_dal(struct dma_buf_dal *dal)
+{
+	struct dma_buf *dmabuf = dal->attach->dmabuf;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	dma_buf_dal_unmap(dal);
+	dma_resv_unlock(dmabuf->resv);
+}
+
+/* In one piece of IOVA, or where the range is; never more than is left */
+static void check_dal(struct kunit *test, struct bar *bar,
+		      const struct dma_buf_dal *dal, size_t max)
+{
+	struct dma_buf_phys_list *list = bar->source.list;
+	const struct dma_buf_place *place;
+	struct dma_buf_dal_iter iter;
+	struct dma_buf_phys_iter phys;
+	dma_addr_t addr, first = 0;
+	size_t done = 0, len;
+	phys_addr_t paddr;
+
+	dma_buf_dal_start(dal, 0, &iter);
+	place = dma_buf_dal_place(&iter);
+	while ((len = dma_buf_dal_next(&iter, max, &addr))) {
+		first = first ?: addr;
+		KUNIT_ASSERT_EQ(test, 0,
+				dma_buf_phys_list_seek(list, dal->offset + done,
+						       &phys));
+		if (place->route == DMA_BUF_P2P_HOST_BRIDGE_IOVA) {
+			KUNIT_ASSERT_EQ(test, first + done, addr);
+		} else {
+			KUNIT_ASSERT_EQ(test, len,
+					dma_buf_phys_iter_next(&phys, len, &paddr));
+			KUNIT_ASSERT_EQ(test, paddr + bar->provider->bus_offset,
+					addr);
+		}
+		done += len;
+	}
+	KUNIT_EXPECT_EQ(test, dal->size, done);
+	KUNIT_EXPECT_EQ(test, DMA_BUF_MEMORY_PEER, place->memory);
+	KUNIT_EXPECT_PTR_EQ(test, bar->exporter, place->peer);
+	KUNIT_EXPECT_EQ(test, bar_tph.tag, place->tph.tag);
+}
+
+static const char *route_word(enum dma_buf_p2p_route route)
+{
+	switch (route) {
+	case DMA_BUF_P2P_BUS_ADDRESS:
+		return "bus-address";
+	case DMA_BUF_P2P_HOST_BRIDGE_IOVA:
+		return "host-bridge-iova";
+	case DMA_BUF_P2P_HOST_BRIDGE_PHYS:
+		return "host-bridge-phys";
+	default:
+		return "none";
+	}
+}
+
+/* The attachment, NULL where this machine must refuse it and does */
+static struct dma_buf_attachment *dal_must_attach(struct kunit *test,
+						  struct bar *bar)
+{
+	struct dma_buf_attachment *attach = bar_attach_dal(bar, DMA_BUF_DAL_ANY);
+
+	if (!strcmp(p2p_route, "refused")) {
+		KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR(attach));
+		return NULL;
+	}
+	if (!p2p_route[0] && IS_ERR(attach))
+		kunit_skip(test, "no way between ivshmem and edu");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_TRUE(test, dma_buf_dal_may_be_peer(attach));
+	return attach;
+}
+
+static void one_slice(struct kunit *test, struct dma_buf_attachment *attach,
+		      size_t offset, size_t size, size_t max)
+{
+	struct bar *bar = attach->importer_priv;
+	struct dma_buf_dal dal;
+
+	KUNIT_ASSERT_EQ(test, 0, bar_map_dal(attach, &dal, offset, size));
+	if (p2p_route[0])
+		KUNIT_EXPECT_STREQ(test, p2p_route, route_word(dal.place.route));
+	check_dal(test, bar, &dal, SIZE_MAX);
+	check_dal(test, bar, &dal, max);
+	bar_unmap_dal(&dal);
+}
+
+static void test_dal_slices(struct kunit *test)
+{
+	struct bar *bar = bar_new(test, 65, PAGE_SIZE);
+	struct dma_buf_attachment *attach = dal_must_attach(test, bar);
+	struct rnd_state rnd;
+
+	if (!attach)
+		return;
+	prandom_seed_state(&rnd, 1);
+	for (int i = 0; i < 500; i++) {
+		size_t offset = prandom_u32_state(&rnd) % bar->dmabuf->size;
+		size_t size = bar->dmabuf->size - offset;
+
+		if (i % 8)
+			size = 1 + prandom_u32_state(&rnd) % size;
+		one_slice(test, attach, offset, size, 1000 + i);
+	}
+	dma_buf_detach(bar->dmabuf, attach);
+}
+
+static void test_dal_beyond_4g(struct kunit *test)
+{
+	struct bar *bar = bar_new(test, 1, BEYOND_ENTRY);
+	struct dma_buf_attachment *attach = dal_must_attach(test, bar);
+
+	if (!attach)
+		return;
+	one_slice(test, attach, 0, BEYOND_ENTRY, SZ_16M + 1);
+	one_slice(test, attach, 4UL * SZ_1G - 1, PAGE_SIZE + 1, PAGE_SIZE);
+	dma_buf_detach(bar->dmabuf, attach);
+}
+
+/* An importer that wants one route gets it, or a refusal */
+static void test_dal_routes(struct kunit *test)
+{
+	static const u8 accepts[] = {
+		DMA_BUF_DAL_RAM, DMA_BUF_DAL_BUS_ADDRESS, DMA_BUF_DAL_HOST_BRIDGE,
+	};
+	struct bar *bar = bar_new(test, 3, PAGE_SIZE);
+	enum pci_p2pdma_map_type route = bar_route(bar);
+
+	for (int i = 0; i < ARRAY_SIZE(accepts); i++) {
+		bool fits = (route == PCI_P2PDMA_MAP_BUS_ADDR && i == 1) ||
+			    (route == PCI_P2PDMA_MAP_THRU_HOST_BRIDGE && i == 2);
+		struct dma_buf_attachment *attach =
+			bar_attach_dal(bar, accepts[i]);
+
+		KUNIT_EXPECT_EQ(test, fits ? 0 : -EOPNOTSUPP,
+				PTR_ERR_OR_ZERO(attach));
+		if (!IS_ERR(attach))
+			dma_buf_detach(bar->dmabuf, attach);
+	}
+}
+
+/* ---- CPU: the same bytes as through the BAR itself ---- */
+
+static void check_bar(struct kunit *test, struct bar *bar, const u8 *shadow)
+{
+	const struct dma_buf_phys_list *list = bar->source.list;
+	u8 *mem = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	void __iomem *io;
+
+	KUNIT_ASSERT_NOT_NULL(test, mem);
+	for (size_t i = 0; i < list->count; i++) {
+		io = ioremap(list->phys[i].paddr, PAGE_SIZE);
+		KUNIT_ASSERT_NOT_NULL(test, io);
+		memcpy_fromio(mem, io, PAGE_SIZE);
+		iounmap(io);
+		KUNIT_EXPECT_MEMEQ(test, shadow + i * PAGE_SIZE, mem, PAGE_SIZE);
+	}
+}
+
+static void test_cpu_bar(struct kunit *test)
+{
+	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_CPU();
+	const size_t size = 3 * PAGE_SIZE;
+	struct bar *bar = bar_new(test, 3, PAGE_SIZE);
+	u8 *shadow = kunit_kzalloc(test, size, GFP_KERNEL);
+	struct dma_buf_attachment *attach;
+	struct dma_buf_cpu cpu;
+
+	KUNIT_ASSERT_NOT_NULL(test, shadow);
+	attach = dma_buf_mapping_attach(bar->dmabuf, &request, 1,
+					&bar_importer_ops, bar);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	dma_resv_lock(bar->dmabuf->resv, NULL);
+	KUNIT_ASSERT_EQ(test, 0, dma_buf_cpu_map(attach, &cpu));
+	dma_resv_unlock(bar->dmabuf->resv);
+
+	get_random_bytes(shadow, size);
+	KUNIT_EXPECT_EQ(test, 0, dma_buf_cpu_copy(&cpu, 0, shadow, size, true));
+	check_bar(test, bar, shadow);
+	/* From the end of a range to the beginning of the next one */
+	get_random_bytes(shadow + PAGE_SIZE - 5, 11);
+	KUNIT_EXPECT_EQ(test, 0,
+			dma_buf_cpu_copy(&cpu, PAGE_SIZE - 5,
+					 shadow + PAGE_SIZE - 5, 11, true));
+	check_bar(test, bar, shadow);
+
+	dma_resv_lock(bar->dmabuf->resv, NULL);
+	dma_buf_cpu_unmap(&cpu);
+	dma_resv_unlock(bar->dmabuf->resv);
+	dma_buf_detach(bar->dmabuf, attach);
 }
 
 /*
@@ -323,28 +603,52 @@ static int whole_way(struct bar *bar, dma_addr_t *address)
 	return ret;
 }
 
+/* The same for an importer of DAL */
+static int whole_way_dal(struct bar *bar, dma_addr_t *address)
+{
+	struct dma_buf_attachment *attach = bar_attach_dal(bar, DMA_BUF_DAL_ANY);
+	struct dma_buf_dal dal;
+	struct dma_buf_dal_iter iter;
+	int ret;
+
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+
+	ret = bar_map_dal(attach, &dal, 0, bar->dmabuf->size);
+	if (!ret) {
+		dma_buf_dal_start(&dal, 0, &iter);
+		dma_buf_dal_next(&iter, 1, address);
+		bar_unmap_dal(&dal);
+	}
+	dma_buf_detach(bar->dmabuf, attach);
+	return ret;
+}
+
+typedef int (*way_fn)(struct bar *bar, dma_addr_t *address);
+
 #ifdef CONFIG_FAULT_INJECTION
 /* Returns true when there was no n-th allocation any more */
-static bool fail_once(struct bar *bar, unsigned int nth, int *ret)
+static bool fail_once(struct bar *bar, way_fn way, unsigned int nth, int *ret)
 {
 	unsigned int left;
 	dma_addr_t unused;
 
 	current->fail_nth = nth;
-	*ret = whole_way(bar, &unused);
+	*ret = way(bar, &unused);
 	left = current->fail_nth;
 	current->fail_nth = 0;
 	return left;
 }
 #else
-static bool fail_once(struct bar *bar, unsigned int nth, int *ret)
+static bool fail_once(struct bar *bar, way_fn way, unsigned int nth, int *ret)
 {
 	*ret = 0;
 	return true;
 }
 #endif
 
-static void sweep(struct kunit *test, size_t count, size_t len)
+static void sweep_way(struct kunit *test, way_fn way, unsigned int least,
+		      size_t count, size_t len)
 {
 	struct bar *bar = bar_new(test, count, len);
 	unsigned int nth, failed = 0;
@@ -353,23 +657,44 @@ static void sweep(struct kunit *test, size_t count, size_t len)
 
 	if (!faults)
 		kunit_skip(test, "dmabuf_kunit.faults is off");
-	if (whole_way(bar, &first))
+	if (way(bar, &first))
 		kunit_skip(test, "no way between ivshmem and edu");
 
-	for (nth = 1; !fail_once(bar, nth, &ret); nth++) {
+	for (nth = 1; !fail_once(bar, way, nth, &ret); nth++) {
 		KUNIT_ASSERT_LT(test, nth, 1000);
 		/* With another way out, like an IOVA cache, it may succeed */
 		KUNIT_EXPECT_TRUE(test, !ret || ret == -ENOMEM);
 		failed += !!ret;
 		KUNIT_EXPECT_EQ(test, 1, kref_read(&bar->source.kref));
 		KUNIT_EXPECT_TRUE(test, list_empty(&bar->dmabuf->attachments));
-		KUNIT_ASSERT_EQ(test, 0, whole_way(bar, &address));
+		KUNIT_ASSERT_EQ(test, 0, way(bar, &address));
 		KUNIT_EXPECT_EQ(test, first, address);
 	}
 	KUNIT_EXPECT_EQ(test, 0, ret);
-	KUNIT_EXPECT_GT(test, failed, 3);
+	KUNIT_EXPECT_GE(test, failed, least);
 	kunit_info(test, "%u faults, %u of them failed the call", nth - 1,
 		   failed);
+}
+
+static void sweep(struct kunit *test, size_t count, size_t len)
+{
+	sweep_way(test, whole_way, 4, count, len);
+}
+
+/* A bus address takes no memory but that of the attachment */
+static void test_faults_dal_one_range(struct kunit *test)
+{
+	sweep_way(test, whole_way_dal, 1, 1, PAGE_SIZE);
+}
+
+static void test_faults_dal_200_ranges(struct kunit *test)
+{
+	sweep_way(test, whole_way_dal, 1, 200, PAGE_SIZE);
+}
+
+static void test_faults_dal_beyond_4g(struct kunit *test)
+{
+	sweep_way(test, whole_way_dal, 1, 1, BEYOND_ENTRY);
 }
 
 static void test_faults_one_range(struct kunit *test)
@@ -394,15 +719,24 @@ static void test_faults_beyond_one_entry(struct kunit *test)
 }
 
 static struct kunit_case dma_buf_p2p_cases[] = {
+	KUNIT_CASE(test_route),
+	KUNIT_CASE(test_route_of_no_pci_device),
 	KUNIT_CASE(test_one_range),
 	KUNIT_CASE(test_three_ranges),
 	KUNIT_CASE(test_64_ranges),
 	KUNIT_CASE(test_beyond_one_entry),
+	KUNIT_CASE(test_dal_slices),
+	KUNIT_CASE(test_dal_beyond_4g),
+	KUNIT_CASE(test_dal_routes),
+	KUNIT_CASE(test_cpu_bar),
 	KUNIT_CASE(test_unwinds_half_way),
 	KUNIT_CASE(test_faults_one_range),
 	KUNIT_CASE(test_faults_three_ranges),
 	KUNIT_CASE(test_faults_200_ranges),
 	KUNIT_CASE(test_faults_beyond_one_entry),
+	KUNIT_CASE(test_faults_dal_one_range),
+	KUNIT_CASE(test_faults_dal_200_ranges),
+	KUNIT_CASE(test_faults_dal_beyond_4g),
 	{}
 };
 

@@ -175,6 +175,49 @@ enum dma_buf_p2p_route {
 	DMA_BUF_P2P_HOST_BRIDGE_PHYS,
 };
 
+/**
+ * enum dma_buf_memory - what a part of a buffer is
+ * @DMA_BUF_MEMORY_UNKNOWN: an exporter of scatterlists has not said.
+ * @DMA_BUF_MEMORY_RAM: system memory.
+ * @DMA_BUF_MEMORY_PEER: MMIO of a PCI device.
+ */
+enum dma_buf_memory {
+	DMA_BUF_MEMORY_UNKNOWN,
+	DMA_BUF_MEMORY_RAM,
+	DMA_BUF_MEMORY_PEER,
+};
+
+/**
+ * struct dma_buf_tph - TLP processing hints that the owner of MMIO wants
+ * @tag: steering tag
+ * @hint: processing hint
+ * @valid: false if the owner wants none
+ */
+struct dma_buf_tph {
+	u16 tag;
+	u8 hint;
+	bool valid;
+};
+
+/**
+ * struct dma_buf_place - what an importer may know about memory that it maps
+ * @memory: what it is
+ * @route: how the importer's device reaches the MMIO of @peer
+ * @peer: for %DMA_BUF_MEMORY_PEER, whose MMIO it is
+ * @node: NUMA node of the memory or the peer; %NUMA_NO_NODE if it is on several
+ *	or nobody knows
+ * @tph: for %DMA_BUF_MEMORY_PEER, hints for transfers to it
+ *
+ * There is no physical address here. All of it is valid until the unmap.
+ */
+struct dma_buf_place {
+	enum dma_buf_memory memory;
+	enum dma_buf_p2p_route route;
+	struct pci_dev *peer;
+	int node;
+	struct dma_buf_tph tph;
+};
+
 /* Words that a driver-private mapping type has for its own data */
 #define DMA_BUF_MAPPING_PAYLOAD_WORDS	3
 
@@ -182,7 +225,7 @@ enum dma_buf_p2p_route {
  * struct dma_buf_mapping_match - an exporter's offer or an importer's request
  * @type: the mapping type, mandatory
  * @exp_ops: the exporter's ops for @type; NULL in a request
- * @sgt_data: parameters of dma_buf_mapping_sgt_type
+ * @sgt_data: parameters of dma_buf_mapping_sgt_type and dma_buf_mapping_dal_type
  * @sgt_data.importing_dma_device: the device whose DMA API maps the buffer, set
  *	by the importer
  * @sgt_data.exporting_p2p_device: the device whose MMIO the buffer is, set by
@@ -194,6 +237,8 @@ enum dma_buf_p2p_route {
  * @pal_data: parameters of dma_buf_mapping_pal_type, for converters
  * @pal_data.p2p_device: the device whose MMIO the buffer is, set by the exporter
  * @pal_data.is_ram: the buffer is system memory, set by the exporter
+ * @sgt_data.dal_accepts: for dma_buf_mapping_dal_type, which shares the other
+ *	parameters, what the importer copes with, such as %DMA_BUF_DAL_ANY
  * @payload: parameters of a driver-private type. The core copies them and never
  *	reads them, see dma_buf_mapping_payload().
  *
@@ -210,6 +255,7 @@ struct dma_buf_mapping_match {
 			u8 importer_accepts_p2p;
 			u8 exporter_requires_p2p;
 			u8 p2p_route;
+			u8 dal_accepts;
 		} sgt_data;
 		struct {
 			struct pci_dev *p2p_device;
@@ -240,6 +286,7 @@ struct dma_buf_mapping_match {
  *	valid.
  * @imp_matches: the importer's requests
  * @imp_len: number of requests, at least one
+ * @exp: the exporter's offer that a converter stands in for
  * @why: why no pair has fitted so far, see dma_buf_match_refuse()
  * @passed: why the best pair of one type did not fit, NULL if all did so far
  */
@@ -248,6 +295,7 @@ struct dma_buf_match_args {
 	struct dma_buf_attachment *attach;
 	const struct dma_buf_mapping_match *imp_matches;
 	size_t imp_len;
+	const struct dma_buf_mapping_match *exp;
 	const char *why;
 	const char *passed;
 };

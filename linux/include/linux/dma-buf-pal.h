@@ -86,6 +86,8 @@ void dma_buf_pal_source_restore(struct dma_buf_pal_source *source,
 
 struct dma_buf_phys_list *
 dma_buf_phys_list_alloc(size_t count, struct phys_vec **phys);
+void dma_buf_phys_list_set_tph(struct dma_buf_phys_list *list,
+			       const struct dma_buf_tph *tph);
 int dma_buf_phys_list_seal(struct dma_buf_phys_list *list, size_t size,
 			   enum dma_buf_phys_memory memory,
 			   struct p2pdma_provider *provider);

@@ -12,6 +12,7 @@
 struct sg_table;
 
 extern const struct dma_buf_mapping_type dma_buf_mapping_sgt_type;
+extern const struct dma_buf_mapping_type dma_buf_mapping_dal_type;
 
 /**
  * struct dma_buf_mapping_sgt_exp_ops - exporter ops of the SGT type
@@ -142,14 +143,18 @@ struct dma_buf_mapping_sgt_exp_ops {
 	}
 
 /**
- * dma_buf_is_sgt - does an attachment use the SGT type?
+ * dma_buf_is_sgt - is an attachment about DMA addresses for one device?
  * @attach: attachment
  *
- * Return: True if the match is of the SGT type.
+ * For exporters: they map in the same way for importers of DAL, whom the core
+ * serves from the scatterlist.
+ *
+ * Return: True if the match is of the type SGT or DAL.
  */
 static inline bool dma_buf_is_sgt(const struct dma_buf_attachment *attach)
 {
-	return attach->map_type.type == &dma_buf_mapping_sgt_type;
+	return attach->map_type.type == &dma_buf_mapping_sgt_type ||
+	       attach->map_type.type == &dma_buf_mapping_dal_type;
 }
 
 /**
@@ -191,7 +196,7 @@ dma_buf_sgt_p2p_allowed(const struct dma_buf_attachment *attach)
 static inline const struct dma_buf_mapping_sgt_exp_ops *
 dma_buf_get_sgt_ops(const struct dma_buf_attachment *attach)
 {
-	if (!dma_buf_is_sgt(attach))
+	if (attach->map_type.type != &dma_buf_mapping_sgt_type)
 		return NULL;
 	return container_of(attach->map_type.exp_ops,
 			    const struct dma_buf_mapping_sgt_exp_ops, ops);
@@ -208,6 +213,8 @@ struct sg_table *dma_buf_sgt_map_attachment(struct dma_buf_attachment *attach,
 struct sg_table *
 dma_buf_sgt_map_attachment_unlocked(struct dma_buf_attachment *attach,
 				    enum dma_data_direction dir);
+void dma_buf_sgt_place(const struct dma_buf_attachment *attach,
+		       struct dma_buf_place *place);
 void dma_buf_sgt_unmap_attachment(struct dma_buf_attachment *attach,
 				  struct sg_table *sgt,
 				  enum dma_data_direction dir);
