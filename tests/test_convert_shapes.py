@@ -382,6 +382,32 @@ class Names(Shape):
                 self.assertIn("of its own", self.notes(done)[0])
                 self.assertNotIn("0 uses left", done.stdout)
 
+    def test_own_function_for_old_kernels(self):
+        """One that calls what the kernel has is no core; its users get the new name."""
+        text = "#ifndef MY_UNLOCKED\nstatic inline struct sg_table *dma_buf_map_attachment_unlocked(struct dma_buf_attachment " \
+               "*a, int d)\n{\n\treturn dma_buf_map_attachment(a, d);\n}\n#endif\n" \
+               "int a = dma_buf_map_attachment_unlocked(b, d);\n"
+        done = self.becomes(text, text.replace("return dma_buf_", "return dma_buf_sgt_").replace("= dma_buf_", "= dma_buf_sgt_"))
+        self.assertIn("remove it", self.notes(done)[0])
+
+    def test_alias_behind_a_test_that_nobody_knows(self):
+        """By its new name it would replace the function of new kernels."""
+        text = "#ifndef MY_UNLOCKED\n#define dma_buf_map_attachment_unlocked dma_buf_map_attachment\n#endif\n" \
+               "int a = dma_buf_map_attachment_unlocked(b, d);\n"
+        self.says(text, (2, "left as it is", "'#ifndef MY_UNLOCKED'", "\t#ifndef DMA_BUF_IMAPPING_SGT\n\t#define", "[alias]"))
+        self.assertEqual((self.top / "driver.c").read_text(), text)
+        for decided in (text.replace("attachment\n#endif", "attachment\t/* dma-buf-convert: decided */\n#endif"),
+                        text + "/* dma-buf-convert: decided [alias] */\n",
+                        text.replace("#ifndef MY_UNLOCKED", "#if !defined(MY_UNLOCKED) && !defined(DMA_BUF_IMAPPING_SGT)"),
+                        text.replace("#define", "#ifndef DMA_BUF_IMAPPING_SGT\n#define").replace("#endif", "#endif\n#endif")):
+            with self.subTest(decided=decided):
+                self.becomes(decided, decided.replace("= dma_buf_", "= dma_buf_sgt_"))
+
+    def test_alias_in_a_header(self):
+        """The header's guard is no test."""
+        text = "#ifndef MY_H\n#define MY_H\n#define dma_buf_map_attachment dma_buf_map_attachment_unlocked\n#endif\n"
+        self.becomes(text, text.replace("dma_buf_", "dma_buf_sgt_"), name="my.h")
+
     def test_alias_for_old_kernels(self):
         text = "#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)\n" \
                "#define dma_buf_map_attachment_unlocked dma_buf_map_attachment\n#endif\n" \
