@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Shapes of real drivers that tools/convert has to read right: what it converts,
-what it reports, and what it must not mention."""
+what it reports, and what it must not mention. With --table: each shape, what is
+expected of it, and what came out."""
 
+import io
+import re
+import sys
 import textwrap
 import unittest
 
@@ -18,8 +22,21 @@ static const struct dma_buf_ops my_ops = {
 SGT = "DMA_BUF_SIMPLE_SGT_EXP_MATCH(my_map, my_unmap),\n"
 
 
+def in_lines(numbers):
+    """Where something is left."""
+    lines = ", ".join(map(str, numbers))
+    return f"line {lines}" if lines else "0 left"
+
+
 class Shape(Convert):
     """Most shapes are files, what they become, and what is said about them."""
+
+    rows = []       # (shape, expected, actual, kinds) of all that have run
+
+    def row(self, expected, actual, said):
+        kinds = dict.fromkeys(re.findall(r"\[([\w-]+)\]$", "\n".join(said), re.M))
+        shape = f"{type(self).__name__}: {self._testMethodName[5:].replace('_', ' ')}"
+        self.rows.append((shape, expected, actual, " ".join(kinds)))
 
     def becomes(self, before, after, name="driver.c", **others):
         """Converts to exactly this, and nothing is left."""
@@ -27,8 +44,11 @@ class Shape(Convert):
             self.write(text, other.replace("_h", ".h"))
         path = self.write(before, name)
         done = self.run_it()
-        self.assertEqual((done.returncode, self.said(done)), (0, []), done.stderr)
-        self.assertEqual(path.read_text(), after)
+        said, text = self.said(done), path.read_text()
+        self.row(f"{'stays' if after == before else 'converted'}, 0 left",
+                 f"{'stays' if text == before else 'converted' if text == after else 'other text'}, {len(said)} left", said)
+        self.assertEqual((done.returncode, said), (0, []), done.stderr)
+        self.assertEqual(text, after)
         self.assertIn("0 uses left", done.stdout)
         return done
 
@@ -37,6 +57,8 @@ class Shape(Convert):
         path = self.write(text, name)
         done = self.run_it()
         said = self.said(done)
+        self.row(in_lines(number for number, *_ in wanted), in_lines(
+            line.removeprefix(f"{path}:").split(":")[0] for line in said), said)
         self.assertEqual(len(said), len(wanted), done.stderr)
         for line, (number, *words) in zip(said, wanted):
             self.assertTrue(line.startswith(f"{path}:{number}: "), line)
@@ -624,5 +646,19 @@ class Modes(Shape):
         self.assertIn("dma-buf-mapping.rst", done.stdout)
 
 
+def table():
+    """Runs every test, and prints the shapes; false if one is not as expected."""
+    tests = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
+    good = unittest.TextTestRunner(io.StringIO()).run(tests).wasSuccessful()
+    print("| shape | expected | actual | kind |\n|---|---|---|---|")
+    for row in Shape.rows:
+        print(f"| {' | '.join(row)} |")
+    print(f"\n{len(Shape.rows)} sources of {len({row[0] for row in Shape.rows})} shapes, "
+          f"{sum(row[1] != row[2] for row in Shape.rows)} other than expected")
+    return good
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--table"]:
+        sys.exit(not table())
     unittest.main()
