@@ -295,6 +295,13 @@ class Devices(Shape):
         self.says(f"void f({ATTACHMENT} *a)\n{{\n\tg(&a->dev);\n\ta->dev = d;\n}}\n",
                   (3, "address"), (4, "assign"))
 
+    def test_macros_that_assign(self):
+        for macro in ("swap(a->dev, d)", "swap(d, a->dev)", "WRITE_ONCE(a->dev, d)", "xchg(&a->dev, d)"):
+            with self.subTest(macro=macro):
+                self.says(f"void f({ATTACHMENT} *a)\n{{\n\t{macro};\n}}\n", (3, "gone"))
+        self.becomes(f"void f({ATTACHMENT} *a)\n{{\n\tWRITE_ONCE(d, a->dev);\n}}\n",
+                     f"void f({ATTACHMENT} *a)\n{{\n\tWRITE_ONCE(d, dma_buf_sgt_dma_device(a));\n}}\n")
+
     def test_offsetof(self):
         self.says(f"int o = offsetof({ATTACHMENT}, dev);\n", (1, "dev"))
 
@@ -411,6 +418,15 @@ class Names(Shape):
                "int a = dma_buf_map_attachment_unlocked(b, d);\n"
         done = self.becomes(text, text.replace("return dma_buf_", "return dma_buf_sgt_").replace("= dma_buf_", "= dma_buf_sgt_"))
         self.assertIn("remove it", self.notes(done)[0])
+
+    def test_stub_for_kernels_without_dma_buf(self):
+        """No core of its own: the stub is renamed with its callers."""
+        for test in ("#ifdef CONFIG_DMA_SHARED_BUFFER\nint x;\n#else\n", "#if !IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)\n",
+                     "#ifndef CONFIG_DMA_SHARED_BUFFER\n"):
+            text = test + "static inline void *dma_buf_attach(void *b, void *d)\n{\n\treturn ERR_PTR(-ENODEV);\n}\n#endif\n" \
+                "void *a = dma_buf_attach(b, d);\n"
+            with self.subTest(test=test):
+                self.becomes(text, text.replace("dma_buf_attach", "dma_buf_sgt_attach"))
 
     def test_alias_behind_a_test_that_nobody_knows(self):
         """By its new name it would replace the function of new kernels."""

@@ -154,7 +154,7 @@ class Analysis:
             return self.explain(token)      # see pasted()
         if before in ("->", ".", "struct", "union", "enum", "goto") or self.is_variable(f, i):
             return self.explain(token)
-        if f is self.source.code and is_definition(f, i):
+        if f is self.source.code and is_definition(f, i) and not self.source.without_dma_buf(token.start):
             return self.find(token, f"'{token.text}()'", FALLBACK, "alias", note=True)
         self.edit(token.start, token.end, new_name(token.text))
 
@@ -572,13 +572,20 @@ class Analysis:
         elif whole and f.text(start - 1) == "&" and not self.is_operand(f, start - 2):
             self.find(token, f"'&{what}'", "the address of a member that is gone: keep the device in a variable, "
                       f"struct device *dev = {self.device_of(f, start, i)}", "device")
-        elif after in ASSIGNS or whole and f.text(start - 1) in ("++", "--"):
+        elif after in ASSIGNS or whole and (f.text(start - 1) in ("++", "--") or self.is_set_by_macro(f, start, i)):
             self.find(token, f"'{what} {after}'", "assigns to a member that is gone: the importer names its device when it "
                       "attaches, dma_buf_sgt_attach(dmabuf, dev)", "device")
         else:
             _, first, last, mark = self.operand(f, start, i)
             self.edit(f.tokens[start].start, f.tokens[first].start, f"dma_buf_sgt_dma_device({mark}")
             self.edit(f.tokens[last].end, token.end, ")")
+
+    @staticmethod
+    def is_set_by_macro(f, start, i):
+        """Is [start, i] what one of the kernel's macros writes to?"""
+        name, before, after = f.text(f.up[i] - 1), f.text(start - 1), f.text(i + 1)
+        return name == "swap" and (before == "(" or after == ")") or \
+            name in ("WRITE_ONCE", "rcu_assign_pointer") and before == "(" and after == ","
 
     @staticmethod
     def is_operand(f, i):
@@ -700,7 +707,8 @@ def private_core(source):
         if token.text in ("dma_buf_attachment", "dma_buf_ops", "dma_buf") and f.text(i - 1) == "struct" and \
                 f.text(i + 1) == "{":
             return source.line(token.start), f"struct {token.text}"
-        if token.text in OLD_NAMES and is_definition(f, i) and not is_fallback(f, i) and not source.dead(token.start):
+        if token.text in OLD_NAMES and is_definition(f, i) and not is_fallback(f, i) and \
+                not source.dead(token.start) and not source.without_dma_buf(token.start):
             return source.line(token.start), f"{token.text}()"
     for macro in source.macros:
         words = {t.text for t in macro.tokens} - {macro.name}
