@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * The DMA-buf mapping type XGMI. It knows nothing of the GPUs but their hives, so
  * that KUnit tests it without one.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /*
  * XGMI, a DMA-buf mapping type between GPUs of one hive: VRAM as the other GPU
  * addresses it over the links of the hive, without PCIe and the DMA API.

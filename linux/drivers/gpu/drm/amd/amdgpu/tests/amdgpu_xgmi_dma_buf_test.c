@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+// SPDX-License-Identifier: GPL-2.0-only OR MIT
 /*
  * Which GPUs get XGMI, and what the others get. There are no GPUs here: the type
  * is compiled into this module, and amdgpu need not be there.
