@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Shapes of real drivers that tools/convert has to read right: what it converts,
-what it reports, and what it must not mention."""
+what it reports, and what it must not mention. With --table: each shape, what is
+expected of it, and what came out."""
 
+import io
+import re
+import sys
 import textwrap
 import unittest
 
@@ -18,8 +22,21 @@ static const struct dma_buf_ops my_ops = {
 SGT = "DMA_BUF_SIMPLE_SGT_EXP_MATCH(my_map, my_unmap),\n"
 
 
+def in_lines(numbers):
+    """Where something is left."""
+    lines = ", ".join(map(str, numbers))
+    return f"line {lines}" if lines else "0 left"
+
+
 class Shape(Convert):
     """Most shapes are files, what they become, and what is said about them."""
+
+    rows = []       # (shape, expected, actual, kinds) of all that have run
+
+    def row(self, expected, actual, said):
+        kinds = dict.fromkeys(re.findall(r"\[([\w-]+)\]$", "\n".join(said), re.M))
+        shape = f"{type(self).__name__}: {self._testMethodName[5:].replace('_', ' ')}"
+        self.rows.append((shape, expected, actual, " ".join(kinds)))
 
     def becomes(self, before, after, name="driver.c", **others):
         """Converts to exactly this, and nothing is left."""
@@ -27,8 +44,11 @@ class Shape(Convert):
             self.write(text, other.replace("_h", ".h"))
         path = self.write(before, name)
         done = self.run_it()
-        self.assertEqual((done.returncode, self.said(done)), (0, []), done.stderr)
-        self.assertEqual(path.read_text(), after)
+        said, text = self.said(done), path.read_text()
+        self.row(f"{'stays' if after == before else 'converted'}, 0 left",
+                 f"{'stays' if text == before else 'converted' if text == after else 'other text'}, {len(said)} left", said)
+        self.assertEqual((done.returncode, said), (0, []), done.stderr)
+        self.assertEqual(text, after)
         self.assertIn("0 uses left", done.stdout)
         return done
 
@@ -37,6 +57,8 @@ class Shape(Convert):
         path = self.write(text, name)
         done = self.run_it()
         said = self.said(done)
+        self.row(in_lines(number for number, *_ in wanted), in_lines(
+            line.removeprefix(f"{path}:").split(":")[0] for line in said), said)
         self.assertEqual(len(said), len(wanted), done.stderr)
         for line, (number, *words) in zip(said, wanted):
             self.assertTrue(line.startswith(f"{path}:{number}: "), line)
@@ -273,6 +295,13 @@ class Devices(Shape):
         self.says(f"void f({ATTACHMENT} *a)\n{{\n\tg(&a->dev);\n\ta->dev = d;\n}}\n",
                   (3, "address"), (4, "assign"))
 
+    def test_macros_that_assign(self):
+        for macro in ("swap(a->dev, d)", "swap(d, a->dev)", "WRITE_ONCE(a->dev, d)", "xchg(&a->dev, d)"):
+            with self.subTest(macro=macro):
+                self.says(f"void f({ATTACHMENT} *a)\n{{\n\t{macro};\n}}\n", (3, "gone"))
+        self.becomes(f"void f({ATTACHMENT} *a)\n{{\n\tWRITE_ONCE(d, a->dev);\n}}\n",
+                     f"void f({ATTACHMENT} *a)\n{{\n\tWRITE_ONCE(d, dma_buf_sgt_dma_device(a));\n}}\n")
+
     def test_offsetof(self):
         self.says(f"int o = offsetof({ATTACHMENT}, dev);\n", (1, "dev"))
 
@@ -381,6 +410,41 @@ class Names(Shape):
                 self.assertEqual((self.top / "driver.c").read_text(), text)
                 self.assertIn("of its own", self.notes(done)[0])
                 self.assertNotIn("0 uses left", done.stdout)
+
+    def test_own_function_for_old_kernels(self):
+        """One that calls what the kernel has is no core; its users get the new name."""
+        text = "#ifndef MY_UNLOCKED\nstatic inline struct sg_table *dma_buf_map_attachment_unlocked(struct dma_buf_attachment " \
+               "*a, int d)\n{\n\treturn dma_buf_map_attachment(a, d);\n}\n#endif\n" \
+               "int a = dma_buf_map_attachment_unlocked(b, d);\n"
+        done = self.becomes(text, text.replace("return dma_buf_", "return dma_buf_sgt_").replace("= dma_buf_", "= dma_buf_sgt_"))
+        self.assertIn("remove it", self.notes(done)[0])
+
+    def test_stub_for_kernels_without_dma_buf(self):
+        """No core of its own: the stub is renamed with its callers."""
+        for test in ("#ifdef CONFIG_DMA_SHARED_BUFFER\nint x;\n#else\n", "#if !IS_ENABLED(CONFIG_DMA_SHARED_BUFFER)\n",
+                     "#ifndef CONFIG_DMA_SHARED_BUFFER\n"):
+            text = test + "static inline void *dma_buf_attach(void *b, void *d)\n{\n\treturn ERR_PTR(-ENODEV);\n}\n#endif\n" \
+                "void *a = dma_buf_attach(b, d);\n"
+            with self.subTest(test=test):
+                self.becomes(text, text.replace("dma_buf_attach", "dma_buf_sgt_attach"))
+
+    def test_alias_behind_a_test_that_nobody_knows(self):
+        """By its new name it would replace the function of new kernels."""
+        text = "#ifndef MY_UNLOCKED\n#define dma_buf_map_attachment_unlocked dma_buf_map_attachment\n#endif\n" \
+               "int a = dma_buf_map_attachment_unlocked(b, d);\n"
+        self.says(text, (2, "left as it is", "'#ifndef MY_UNLOCKED'", "\t#ifndef DMA_BUF_IMAPPING_SGT\n\t#define", "[alias]"))
+        self.assertEqual((self.top / "driver.c").read_text(), text)
+        for decided in (text.replace("attachment\n#endif", "attachment\t/* dma-buf-convert: decided */\n#endif"),
+                        text + "/* dma-buf-convert: decided [alias] */\n",
+                        text.replace("#ifndef MY_UNLOCKED", "#if !defined(MY_UNLOCKED) && !defined(DMA_BUF_IMAPPING_SGT)"),
+                        text.replace("#define", "#ifndef DMA_BUF_IMAPPING_SGT\n#define").replace("#endif", "#endif\n#endif")):
+            with self.subTest(decided=decided):
+                self.becomes(decided, decided.replace("= dma_buf_", "= dma_buf_sgt_"))
+
+    def test_alias_in_a_header(self):
+        """The header's guard is no test."""
+        text = "#ifndef MY_H\n#define MY_H\n#define dma_buf_map_attachment dma_buf_map_attachment_unlocked\n#endif\n"
+        self.becomes(text, text.replace("dma_buf_", "dma_buf_sgt_"), name="my.h")
 
     def test_alias_for_old_kernels(self):
         text = "#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)\n" \
@@ -598,5 +662,19 @@ class Modes(Shape):
         self.assertIn("dma-buf-mapping.rst", done.stdout)
 
 
+def table():
+    """Runs every test, and prints the shapes; false if one is not as expected."""
+    tests = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[__name__])
+    good = unittest.TextTestRunner(io.StringIO()).run(tests).wasSuccessful()
+    print("| shape | expected | actual | kind |\n|---|---|---|---|")
+    for row in Shape.rows:
+        print(f"| {' | '.join(row)} |")
+    print(f"\n{len(Shape.rows)} sources of {len({row[0] for row in Shape.rows})} shapes, "
+          f"{sum(row[1] != row[2] for row in Shape.rows)} other than expected")
+    return good
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--table"]:
+        sys.exit(not table())
     unittest.main()

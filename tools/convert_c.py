@@ -49,6 +49,7 @@ class Branch:
     end: int
     live: bool | None
     for_old: bool       # a test for mapping types says no
+    tests: str          # the condition, and those of the branches before it
 
 
 def tokens_of(text, start=0, end=None):
@@ -241,6 +242,10 @@ class Source:
     def for_old(self, offset):
         return any(b.for_old for b in self.branches if b.start <= offset < b.end)
 
+    def without_dma_buf(self, offset):
+        """In a branch that asks whether the kernel has DMA-buf: what is defined there is a stub."""
+        return any("CONFIG_DMA_SHARED_BUFFER" in b.tests for b in self.branches if b.start <= offset < b.end)
+
     def dead(self, offset):
         """Never compiled by a kernel with mapping types."""
         return any(b.live is False for b in self.branches if b.start <= offset < b.end)
@@ -294,7 +299,7 @@ def judged(tests, end):
         live = False if before is True or here is False else None if here is None or before is None else True
         seen += condition
         yield Branch(condition, d.end, after.start if after else end, live,
-                     live is False and NEW_MACRO in seen)
+                     live is False and NEW_MACRO in seen, seen)
         before = either(before, here)
 
 

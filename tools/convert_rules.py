@@ -18,6 +18,7 @@ FEATURE = re.compile(r"(?<!ALLOW_)PEER2PEER|P2P_ATTACH|DYNAMIC_ATTACH(?!MENT)|MA
 LIKE_ATTACHMENT = re.compile(r"(?:^|_)(?:at|att)$|attach", re.I)
 MARK = re.compile(r"dma-buf-convert: decided\b[^\n\[]*(?:\[([\w-]+)\])?")
 ASSIGNS = {"=", "+=", "-=", "|=", "&=", "++", "--"}
+FALLBACK = "is for old kernels, and used no more: remove it"
 SIMPLE = "DMA_BUF_SIMPLE_SGT_EXP_MATCH"
 NAMES = re.compile(OLD)
 
@@ -151,19 +152,15 @@ class Analysis:
         before, after = f.text(i - 1), f.text(i + 1)
         if "##" in (before, after):
             return self.explain(token)      # see pasted()
-        if before in ("->", ".", "struct", "union", "enum", "goto") or self.is_variable(f, i) or \
-                self.is_definition(f, i):
+        if before in ("->", ".", "struct", "union", "enum", "goto") or self.is_variable(f, i):
             return self.explain(token)
+        if f is self.source.code and is_definition(f, i) and not self.source.without_dma_buf(token.start):
+            return self.find(token, f"'{token.text}()'", FALLBACK, "alias", note=True)
         self.edit(token.start, token.end, new_name(token.text))
 
     def is_variable(self, f, i):
         declared = f is self.source.code and self.source.declared().lookup(f.text(i), i)
         return bool(declared) and not declared.function
-
-    def is_definition(self, f, i):
-        """A function of the driver's own that has the name: for old kernels, see private_core()."""
-        return f is self.source.code and f.body(i) < 0 and f.text(i + 1) == "(" and \
-            f.text(f.close(i + 1) + 1) == "{" and f.brace(i) < 0
 
     def pasted(self, f):
         for i in range(1, len(f.tokens) - 1):
@@ -174,15 +171,34 @@ class Analysis:
                           "dma_buf_sgt_* now", "pasted")
 
     def alias(self, macro):
-        if macro.name in OLD_NAMES and not self.source.for_old(macro.start):
-            token = convert_c.Token("id", macro.name, macro.start, macro.start)
-            if not self.source.dead(macro.start):       # its users get the new name
-                start = self.source.text.index(macro.name, macro.start)
-                return self.edit(start, start + len(macro.name), new_name(macro.name))
-            self.find(token, f"'#define {macro.name}'", "is for old kernels, and used no more: remove it", "alias", note=True)
-            for other in macro.tokens:
-                self.edits = [e for e in self.edits if e[0] != other.start]
-                self.explain(other)
+        """#define OLD_NAME: its users get the new name, and new kernels must not get another function by it."""
+        if macro.name not in OLD_NAMES or self.source.for_old(macro.start):
+            return
+        start = self.source.text.index(macro.name, macro.start)
+        token = convert_c.Token("id", macro.name, start, start)
+        test = self.unknown_test(macro.start)
+        if not test and not self.source.dead(macro.start):
+            return self.edit(start, start + len(macro.name), new_name(macro.name))
+        if not test:
+            self.find(token, f"'#define {macro.name}'", FALLBACK, "alias", note=True)
+        elif not self.refused:
+            self.alias_of_nobody_knows_what(macro, token, test)
+        for other in (token, *macro.tokens):
+            self.edits = [e for e in self.edits if e[0] != other.start]
+            self.explain(other)
+
+    def unknown_test(self, offset):
+        """The innermost test around an offset whose answer nobody knows, but for a header's guard; or None."""
+        starts = {b.start: b for b in self.source.branches if b.start <= offset < b.end and b.live is None}
+        return next((d for d in reversed(self.source.directives) if d.end in starts and not self.guards(d)), None)
+
+    def alias_of_nobody_knows_what(self, macro, token, test):
+        before = len(self.findings)
+        line = token_line(self.source, convert_c.Token("", "", macro.start, macro.start))
+        self.find(token, f"'{line}' (the file is left as it is)", f"on new kernels it would replace {new_name(macro.name)}(), if "
+                  f"'#{test.word}{test.rest}' says so: if it is for kernels without the function, write", "alias",
+                  code=f"#ifndef {convert_c.NEW_MACRO}\n{line}\n#endif")
+        self.refused = len(self.findings) > before
 
     def string(self, token):
         if not NAMES.search(token.text):
@@ -556,13 +572,20 @@ class Analysis:
         elif whole and f.text(start - 1) == "&" and not self.is_operand(f, start - 2):
             self.find(token, f"'&{what}'", "the address of a member that is gone: keep the device in a variable, "
                       f"struct device *dev = {self.device_of(f, start, i)}", "device")
-        elif after in ASSIGNS or whole and f.text(start - 1) in ("++", "--"):
+        elif after in ASSIGNS or whole and (f.text(start - 1) in ("++", "--") or self.is_set_by_macro(f, start, i)):
             self.find(token, f"'{what} {after}'", "assigns to a member that is gone: the importer names its device when it "
                       "attaches, dma_buf_sgt_attach(dmabuf, dev)", "device")
         else:
             _, first, last, mark = self.operand(f, start, i)
             self.edit(f.tokens[start].start, f.tokens[first].start, f"dma_buf_sgt_dma_device({mark}")
             self.edit(f.tokens[last].end, token.end, ")")
+
+    @staticmethod
+    def is_set_by_macro(f, start, i):
+        """Is [start, i] what one of the kernel's macros writes to?"""
+        name, before, after = f.text(f.up[i] - 1), f.text(start - 1), f.text(i + 1)
+        return name == "swap" and (before == "(" or after == ")") or \
+            name in ("WRITE_ONCE", "rcu_assign_pointer") and before == "(" and after == ","
 
     @staticmethod
     def is_operand(f, i):
@@ -666,6 +689,17 @@ def token_line(source, token):
 
 # ---------------------------------------------------------------- a whole driver
 
+def is_definition(f, i):
+    """Is this the name of a function that is defined here?"""
+    return f.up[i] < 0 and f.text(i + 1) == "(" and f.text(f.close(i + 1) + 1) == "{"
+
+
+def is_fallback(f, i):
+    """Does a function that is defined here call another one of the kernel's, for a kernel that lacks it?"""
+    body = f.close(i + 1) + 1
+    return bool({*f.words(body, f.close(body))} & ({*OLD_NAMES, *map(new_name, OLD_NAMES)} - {f.text(i)}))
+
+
 def private_core(source):
     """(line, what) if a file defines DMA-buf itself, else None."""
     f = source.code
@@ -673,8 +707,8 @@ def private_core(source):
         if token.text in ("dma_buf_attachment", "dma_buf_ops", "dma_buf") and f.text(i - 1) == "struct" and \
                 f.text(i + 1) == "{":
             return source.line(token.start), f"struct {token.text}"
-        if token.text in OLD_NAMES and f.brace(i) < 0 and f.text(i + 1) == "(" and \
-                f.text(f.close(i + 1) + 1) == "{" and f.up[i] < 0 and not source.dead(token.start):
+        if token.text in OLD_NAMES and is_definition(f, i) and not is_fallback(f, i) and \
+                not source.dead(token.start) and not source.without_dma_buf(token.start):
             return source.line(token.start), f"{token.text}()"
     for macro in source.macros:
         words = {t.text for t in macro.tokens} - {macro.name}
