@@ -8,34 +8,16 @@
  * Without libFuzzer: each argument is a file with such a string, and a number is so many
  * random ones.
  */
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "lsdmabuf.h"
+#include "main.h"
 
 #define BUFFERS		5
 #define ATTACHMENTS	4
 #define FENCES		3
 #define NAME_LEN	31
-
-FILE *out;
-
-void *zalloc(size_t size)
-{
-	return calloc(1, size);
-}
-
-char *copy(const char *text)
-{
-	return strdup(text);
-}
-
-void die(const char *fmt, ...)
-{
-	abort();
-}
 
 #define CHECK(what)							\
 	do {								\

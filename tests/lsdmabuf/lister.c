@@ -9,31 +9,13 @@
  * buffer in BUFINFO is argv[2].
  */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "lsdmabuf.h"
-
-FILE *out;
-
-void *zalloc(size_t size)
-{
-	return calloc(1, size);
-}
-
-char *copy(const char *text)
-{
-	return strdup(text);
-}
-
-void die(const char *fmt, ...)
-{
-	abort();
-}
+#include "main.h"
 
 static int fail(const char *what)
 {

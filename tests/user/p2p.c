@@ -90,6 +90,8 @@ static void test_acs_redirect(void)
 	/* Above the common bridge nothing matters */
 	root_port.acs_ctrl |= PCI_ACS_RR;
 	is_blocked(&nic, "acs-redirect", "down0", "up", "down1", NULL);
+	/* ... also where the importer is that bridge */
+	is_blocked(&up, "acs-redirect", "down0", "up", NULL);
 }
 
 /* A function that does not answer does not redirect */
