@@ -607,7 +607,7 @@ def area_heap():
 
 
 # As in tools/run
-KVM_IN_RUN = "kvm:+1+range,kvm:+3+ranges,kvm:+with+iommufd,kvm:+revoke+while,kvm:+reset"
+KVM_IN_RUN = "kvm:+1+range,kvm:+3+ranges,kvm:+with+iommufd,kvm:+RAM,kvm:+revoke+while,kvm:+reset"
 
 
 def area_proof():

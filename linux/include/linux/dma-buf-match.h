@@ -194,6 +194,7 @@ enum dma_buf_p2p_route {
  * @pal_data: parameters of dma_buf_mapping_pal_type, for converters
  * @pal_data.p2p_device: the device whose MMIO the buffer is, set by the exporter
  * @pal_data.is_ram: the buffer is system memory, set by the exporter
+ * @pal_data.obstacle: why nobody may have the addresses, set by the exporter
  * @payload: parameters of a driver-private type. The core copies them and never
  *	reads them, see dma_buf_mapping_payload().
  *
@@ -214,6 +215,7 @@ struct dma_buf_mapping_match {
 		struct {
 			struct pci_dev *p2p_device;
 			bool is_ram;
+			const char *obstacle;
 		} pal_data;
 		unsigned long payload[DMA_BUF_MAPPING_PAYLOAD_WORDS];
 	};
