@@ -180,15 +180,17 @@ struct dma_buf_phys_list *
 dma_buf_pal_source_map(struct dma_buf_pal_source *source,
 		       struct dma_buf_attachment *attach)
 {
+	struct dma_buf_phys_list *list = source->list;
+	/* A source that was destroyed has no list, and is revoked */
+	bool fits = list ? list->size == attach->dmabuf->size : source->revoked;
 	int ret;
 
-	/* Never made, or sealed for another buffer: an exporter's bug */
-	if (WARN_ON(!source->revoked && (!source->list ||
-		    source->list->size != attach->dmabuf->size)))
+	/* Never made, never sealed, or for another buffer: an exporter's bug */
+	if (WARN_ON(!fits))
 		return ERR_PTR(-EINVAL);
 
 	ret = dma_buf_pal_source_get(source, attach);
-	return ret ? ERR_PTR(ret) : source->list;
+	return ret ? ERR_PTR(ret) : list;
 }
 
 /* Tell importers to unmap, or that they may map again */
