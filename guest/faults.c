@@ -85,6 +85,21 @@ static int map(const void *shape)
 	return ioas_map_fd(lab.iommufd, lab.ioas, dmabuf, &all, IOVA_A, true);
 }
 
+/* Makes the list of a buffer of RAM as well */
+static int map_ram(const void *heap)
+{
+	struct range all = { 0, RIG_RAM };
+
+	return ioas_map_fd(lab.iommufd, lab.ioas, dmabuf, &all, IOVA_A, true);
+}
+
+static void unmap_ram_close(const void *heap, int ret)
+{
+	if (!ret)
+		need("unmap", ioas_unmap(lab.iommufd, lab.ioas, IOVA_A, RIG_RAM));
+	close(dmabuf);
+}
+
 /* Starts and ends inside ranges */
 static int map_slice(const void *shape)
 {
@@ -488,6 +503,10 @@ static const struct sweep heap_add = {
 	.also = { -EINVAL },
 };
 
+static const struct sweep pal_ram = {
+	"iommufd map", have_ram, map_ram, unmap_ram_close, .also = { -ENOENT },
+};
+
 /* ENOSPC: shmem, for the memory behind a udmabuf */
 static const struct sweep ram_alloc = {
 	"allocate", NULL, alloc_ram, close_fd, .also = { -ENOSPC },
@@ -591,6 +610,9 @@ static void ram_rows(void)
 	char what[100];
 
 	row(&heap_add, "test-fault", NULL);
+	row(&pal_ram, "system", "system");
+	row(&pal_ram, "udmabuf", "udmabuf");
+	row(&pal_ram, "default_cma_region", "default_cma_region");
 	for (size_t i = 0; i < ARRAY_SIZE(pairs); i++) {
 		const char *heap = pairs[i][0];
 

@@ -8,6 +8,7 @@
  */
 #include "lib/channel.h"
 #include "lib/ram.h"
+#include "lib/rambuf.h"
 #include "lib/rows.h"
 #include "lib/vm.h"
 
@@ -656,20 +657,67 @@ static void row_hostile(const struct row *row)
 	expect_back(&s, &v);
 }
 
-/* A descriptor that is something else, and buffers that have no physical addresses. */
+/* A descriptor that is something else, and a buffer that has no physical addresses. */
 static void row_foreign(const struct row *row)
 {
-	int udmabuf = udmabuf_alloc(SIZE), heap = heap_alloc("system", SIZE);
-	int file = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int file = open("/dev/null", O_RDWR | O_CLOEXEC), heap = heap_alloc("test-heap", SIZE);
 	struct vm vm;
 
-	need("udmabuf", udmabuf);
-	need("heap", heap);
 	vm_open(&vm);
 	expect("a file", vm_slot(&vm, SLOT, VM_BAR, SIZE, file, 0), -EINVAL);
-	expect("udmabuf", vm_slot(&vm, SLOT, VM_BAR, SIZE, udmabuf, 0), -EOPNOTSUPP);
+	if (heap == -ENOENT)
+		return;
+	need("heap", heap);
 	expect("heap", vm_slot(&vm, SLOT, VM_BAR, SIZE, heap, 0), -EOPNOTSUPP);
-	expect_bufinfo("refused", 2, 0);
+	expect_bufinfo("refused", 1, 0);
+}
+
+/* ---- RAM ---- */
+
+static void expect_ram(struct vm *vm, int slot, const struct rambuf *buf, uint64_t gpa)
+{
+	const struct mover guest = { guest_writes, guest_reads, &vm->cpu };
+
+	need(buf->name, vm_slot(vm, slot, gpa, buf->size, buf->fd, 0));
+	rambuf_both_ways(buf, &guest, (struct range){ 0, buf->size }, gpa);
+}
+
+/* One buffer is in one piece but for its size, the other one has no two pages that touch. */
+static void row_ram(const struct row *row)
+{
+	struct rambuf heap = rambuf_open("system heap", heap_alloc("system", 17 * PAGE),
+					 17 * PAGE);
+	struct rambuf pages = rambuf_open("udmabuf", udmabuf_scattered(16 * PAGE), 16 * PAGE);
+	struct vm vm;
+
+	vm_open(&vm);
+	expect_ram(&vm, 1, &heap, VM_BAR);
+	expect_ram(&vm, 2, &pages, 2 * VM_BAR);
+	expect_bufinfo("two slots", 2, 2);
+	need("delete", vm_delete(&vm, 1));
+	expect_nobody_there(&vm.cpu, "where the heap was", VM_BAR);
+	rambuf_compare(&heap, "after the slot was deleted");
+	expect_bufinfo("one slot", 2, 1);
+}
+
+/* The device and the guest use one buffer; nobody has pinned or counted its pages. */
+static void row_ram_with_iommufd(const struct row *row)
+{
+	struct rambuf buf = rambuf_open("udmabuf", udmabuf_scattered(16 * PAGE), 16 * PAGE);
+	struct range all = { 0, buf.size };
+	struct rambuf_edu who;
+	struct mover edu;
+	struct lab lab;
+	struct vm vm;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	who = (struct rambuf_edu){ &lab, &lab.edu[0] };
+	edu = rambuf_edu(&who);
+	vm_open(&vm);
+	need("map", ioas_map_fd(lab.iommufd, lab.ioas, buf.fd, &all, IOVA_A, true));
+	expect_ram(&vm, SLOT, &buf, VM_BAR);
+	rambuf_both_ways(&buf, &edu, all, IOVA_A);
+	expect_bufinfo("two importers", 1, 2);
 }
 
 /*
@@ -1052,8 +1100,12 @@ static const struct row rows[] = {
 	{ "kvm: slot deleted", "while the guest runs: MMIO, the buffer is still good",
 	  row_deleted_running, &three },
 
+	{ "kvm: RAM", "system heap and udmabuf, as the CPU sees them", row_ram, NULL },
+	{ "kvm: RAM, with iommufd", "guest, device and CPU see the same", row_ram_with_iommufd,
+	  NULL },
+
 	{ "kvm: hostile", "refused, nothing stays attached", row_hostile, &one },
-	{ "kvm: foreign", "refused: no DMA-buf, udmabuf, heap", row_foreign, NULL },
+	{ "kvm: foreign", "refused: no DMA-buf, a device heap", row_foreign, NULL },
 	{ "kvm: old ioctl", "refused", row_old_ioctl, &one },
 
 	{ "kvm: read-only", "EACCES for a writable slot; writes are MMIO", row_read_only, &three },

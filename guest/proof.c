@@ -8,8 +8,10 @@
  * DMA-buf may exist any more.
  */
 #include "lib/channel.h"
+#include "lib/file.h"
 #include "lib/lab.h"
 #include "lib/ram.h"
+#include "lib/rambuf.h"
 #include "lib/rows.h"
 
 #include <errno.h>
@@ -446,6 +448,116 @@ static void row_killed(const struct row *row)
 	expect_both_ways(&lab, &lab.edu[0], &v);
 }
 
+/* ---- RAM ---- */
+
+/* Pages of 1 MiB, 64 KiB and 4 KiB */
+#define HEAP_SIZE 0x113000UL
+#define SCATTERED_SIZE (16 * PAGE)
+
+static void map_ram(struct lab *lab, const struct rambuf *buf, struct range slice,
+		    uint64_t iova)
+{
+	int ret = ioas_map_fd(lab->iommufd, lab->ioas, buf->fd, &slice, iova, true);
+
+	if (ret)
+		fail("map %s: %s", buf->name, err(ret));
+}
+
+static void expect_device_sees(struct lab *lab, const struct rambuf *buf, struct range slice,
+			       uint64_t iova)
+{
+	struct rambuf_edu who = { lab, &lab->edu[0] };
+	struct mover edu = rambuf_edu(&who);
+
+	rambuf_both_ways(buf, &edu, slice, iova);
+}
+
+/* Cached RAM of any exporter: the device and the CPU see the same. */
+static void ram_both_ways(struct rambuf buf)
+{
+	struct range all = { 0, buf.size };
+	struct bufinfo seen;
+	struct lab lab;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	map_ram(&lab, &buf, all, IOVA_A);
+	seen = bufinfo_read();
+	if (strcmp(seen.type, "type=PAL converter=none"))
+		fail("bufinfo: expected type=PAL converter=none, got '%s'", seen.type);
+	expect_device_sees(&lab, &buf, all, IOVA_A);
+}
+
+static void row_system_heap(const struct row *row)
+{
+	ram_both_ways(rambuf_open("system heap", heap_alloc("system", HEAP_SIZE), HEAP_SIZE));
+}
+
+static void row_cma_heap(const struct row *row)
+{
+	int fd = heap_alloc("default_cma_region", HEAP_SIZE);
+
+	ram_both_ways(rambuf_open("CMA heap", fd, HEAP_SIZE));
+}
+
+static void row_udmabuf(const struct row *row)
+{
+	ram_both_ways(rambuf_open("udmabuf", udmabuf_scattered(SCATTERED_SIZE),
+				  SCATTERED_SIZE));
+}
+
+static void row_udmabuf_huge(const struct row *row)
+{
+	int ret = write_file("/proc/sys/vm/nr_hugepages", "2");
+
+	if (ret)
+		fail("nr_hugepages: %s", err(ret));
+	ram_both_ways(rambuf_open("udmabuf of huge pages", udmabuf_huge(),
+				  UDMABUF_HUGE + UDMABUF_HUGE / 2));
+}
+
+/* Two slices of a buffer without two pages that touch, the second one first */
+static void row_ram_slices(const struct row *row)
+{
+	const struct range first = { PAGE, 6 * PAGE }, second = { 5 * PAGE, 10 * PAGE };
+	struct rambuf buf;
+	struct lab lab;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	buf = rambuf_open("udmabuf", udmabuf_scattered(SCATTERED_SIZE), SCATTERED_SIZE);
+	map_ram(&lab, &buf, second, IOVA_A);
+	map_ram(&lab, &buf, first, IOVA_B);
+	expect_bufinfo("two slices", 1, 2);
+	expect_device_sees(&lab, &buf, first, IOVA_B);
+	expect_device_sees(&lab, &buf, second, IOVA_A);
+}
+
+/* What is mapped keeps the buffer, and unmapping it is its end. */
+static void row_ram_closed(const struct row *row)
+{
+	struct rambuf_edu who;
+	struct rambuf buf;
+	uint8_t seen[16];
+	struct mover edu;
+	struct lab lab;
+	int ret;
+
+	lab_open(&lab, ON_ROOT_BUS);
+	who = (struct rambuf_edu){ &lab, &lab.edu[0] };
+	edu = rambuf_edu(&who);
+	buf = rambuf_open("system heap", heap_alloc("system", HEAP_SIZE), HEAP_SIZE);
+	map_ram(&lab, &buf, (struct range){ 0, buf.size }, IOVA_A);
+	munmap(buf.cpu, buf.size);
+	close(buf.fd);
+	expect_bufinfo("closed", 1, 1);
+	edu.read(edu.who, IOVA_A + buf.size - sizeof(seen), seen, sizeof(seen));
+	if (memcmp(seen, buf.shadow + buf.size - sizeof(seen), sizeof(seen)))
+		fail("the device does not read what the CPU wrote before it closed the buffer");
+	ret = ioas_unmap(lab.iommufd, lab.ioas, IOVA_A, buf.size);
+	if (ret)
+		fail("unmap: %s", err(ret));
+	expect_bufinfo("unmapped", 0, 0);
+}
+
 /* ---- refusals ---- */
 
 /* Maps a buffer of 64 KiB that some other exporter made. */
@@ -462,14 +574,14 @@ static void refuse_foreign(int fd)
 	expect_bufinfo("map refused", 1, 0);
 }
 
-static void row_udmabuf(const struct row *row)
+/* Made of pages as well, but lent as DMA addresses alone */
+static void row_device_heap(const struct row *row)
 {
-	refuse_foreign(udmabuf_alloc(0x10000));
-}
+	int fd = heap_alloc("test-heap", 0x10000);
 
-static void row_system_heap(const struct row *row)
-{
-	refuse_foreign(heap_alloc("system", 0x10000));
+	if (fd == -ENOENT)
+		skip("this kernel has no exporter without PAL");
+	refuse_foreign(fd);
 }
 
 /*
@@ -621,8 +733,14 @@ static const struct row rows[] = {
 	BOTH("exporter closed", "while mapped, then opened again", row_exporter_closed),
 	BOTH("process killed", "while mapped, with a DMA under way", row_killed),
 
-	{ "udmabuf", "refused: EOPNOTSUPP", row_udmabuf, NULL },
-	{ "system heap", "refused: EOPNOTSUPP", row_system_heap, NULL },
+	{ "system heap", "the CPU and the device see the same RAM", row_system_heap, NULL },
+	{ "CMA heap", "the same", row_cma_heap, NULL },
+	{ "udmabuf", "16 pages, no two of them neighbours", row_udmabuf, NULL },
+	{ "udmabuf, huge pages", "one and a half, the wrong way round", row_udmabuf_huge, NULL },
+	{ "RAM, slices", "two that overlap, of scattered pages", row_ram_slices, NULL },
+	{ "RAM, closed", "while mapped; unmapping is its end", row_ram_closed, NULL },
+
+	{ "device heap", "refused: EOPNOTSUPP", row_device_heap, NULL },
 	BOTH("start outside", "refused: EINVAL", row_start_outside),
 	BOTH("length outside", "refused: EINVAL", row_length_outside),
 	BOTH("zero length", "refused: EINVAL", row_zero_length),

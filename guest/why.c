@@ -80,11 +80,23 @@ static int in_a_child(void)
 	return -WEXITSTATUS(status);
 }
 
+/* A frame buffer of vivid, as scatterlist and nothing else */
+static int export_frame(void)
+{
+	const struct exporter_row *row = exporters;
+
+	while (row->name && strcmp(row->name, "vb2-vmalloc"))
+		row++;
+	if (!row->name)
+		fail("no exporter 'vb2-vmalloc'");
+	return row->export();
+}
+
 /* More events than the buffer of the instance takes. */
 static int import_often(void)
 {
 	const struct range page = { .len = PAGE };
-	int fd = export_system(), iommufd = iommufd_open(), ret = 0;
+	int fd = export_frame(), iommufd = iommufd_open(), ret = 0;
 	uint32_t ioas = ioas_new(iommufd);
 
 	for (int i = 0; i < 12000; i++)
@@ -143,7 +155,7 @@ static int command(const char *name)
 	if (!strcmp(name, "revoked"))
 		return import_revoked();
 	if (!strcmp(name, "types"))
-		return import_iommufd(export_system());
+		return import_iommufd(export_frame());
 	if (!strcmp(name, "pal"))
 		return import_iommufd(export_vfio());
 	if (!strcmp(name, "often"))
@@ -294,7 +306,7 @@ static const struct sentence always[] = {
 	{ "revoked buffer", "revoked", ENODEV,
 	  "* (why[[]*]) cannot import buffer * of vfio_pci*: the exporter has taken the memory back; *." },
 	{ "types that do not meet", "types", EOPNOTSUPP,
-	  "* (why[[]*]) cannot import buffer * of system: the exporter offers SGT, the importer asks for PAL, *." },
+	  "* (why[[]*]) cannot import buffer * of videobuf2*: the exporter offers SGT, the importer asks for PAL, *." },
 	{ "nothing refused", "pal", 0, NOT_REFUSED },
 	{ "importer wants contiguous memory", "contiguous", EFAULT,
 	  "* (why[[]*]) gave back buffer * of udmabuf after it was mapped, as SGT in * pieces, and its system call failed with EFAULT: *contiguous*" },
@@ -393,7 +405,7 @@ static void row_often(const void *unused)
 	TOOL_RUN("--why", SELF, "often");
 	need_status(EOPNOTSUPP);
 	need_line("Events were lost: *");
-	need_line("* cannot import buffer * of system: * (* times)");
+	need_line("* cannot import buffer * of videobuf2*: * (* times)");
 	if (lines() != 2)
 		fail("%d lines: %s", lines(), output.text);
 	say("note %s", output.text);

@@ -208,6 +208,11 @@ class Sentences(unittest.TestCase):
                             refuse(verdict, err), end(err, "0000:00:01.0"))
             self.assertTrue(said.startswith(start), said)
 
+    def test_an_offer_that_is_closed(self):
+        said = self.one(match("no-common-type", request="PAL"),
+                        match("encrypted", "PAL", "PAL"), end())
+        self.assertTrue(said.startswith("this machine encrypts memory, and "), said)
+
     def test_private_types_that_do_not_meet(self):
         self.assertEqual(
             self.one(match("no-common-type", "IOV", "UAL"), end()),

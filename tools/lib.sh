@@ -36,7 +36,7 @@ SUPPORTED="7.3 7.2"
 ASKED_KVER=${KVER:-}
 # The rows of guest/kvm.c that `make run` has
 # shellcheck disable=SC2034
-KVM_ROWS="kvm:+1+range,kvm:+3+ranges,kvm:+with+iommufd,kvm:+revoke+while,kvm:+reset"
+KVM_ROWS="kvm:+1+range,kvm:+3+ranges,kvm:+with+iommufd,kvm:+RAM,kvm:+revoke+while,kvm:+reset"
 
 use_kver() {
 	KVER=$1

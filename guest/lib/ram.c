@@ -7,6 +7,7 @@
 #include <linux/dma-heap.h>
 #include <linux/udmabuf.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -69,6 +70,57 @@ int udmabuf_alloc(size_t len)
 		return memfd;
 	ret = udmabuf_of(memfd, len);
 	close(memfd);
+	return ret;
+}
+
+/*
+ * Of @len bytes, page by page from a memfd twice as large, which gets its pages in its own
+ * order: every other page of it, and no two that follow each other are neighbours there. 5
+ * and a power of 2 have no common divisor.
+ */
+int udmabuf_scattered(size_t len)
+{
+	size_t pages = len / 4096;
+	struct udmabuf_create_list *create =
+		calloc(1, sizeof(*create) + pages * sizeof(create->list[0]));
+	int memfd = sealed_memfd(2 * len), fd = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), ret;
+
+	if (!create || memfd < 0 || fd < 0 || fallocate(memfd, 0, 0, 2 * len))
+		return -errno;
+	create->flags = UDMABUF_FLAGS_CLOEXEC;
+	create->count = pages;
+	for (size_t i = 0; i < pages; i++)
+		create->list[i] = (struct udmabuf_create_item) {
+			.memfd = memfd, .offset = i * 5 % pages * 2 * 4096, .size = 4096,
+		};
+	ret = ctl(fd, UDMABUF_CREATE_LIST, create);
+	close(memfd);
+	close(fd);
+	free(create);
+	return ret;
+}
+
+/* Of two huge pages of 2 MiB: half of the second one, then the first one */
+int udmabuf_huge(void)
+{
+	struct {
+		struct udmabuf_create_list head;
+		struct udmabuf_create_item items[2];
+	} create = { .head = { .flags = UDMABUF_FLAGS_CLOEXEC, .count = 2 } };
+	int memfd = memfd_create("huge", MFD_ALLOW_SEALING | MFD_CLOEXEC | MFD_HUGETLB);
+	int fd = open("/dev/udmabuf", O_RDWR | O_CLOEXEC), ret;
+
+	if (memfd < 0 || fd < 0)
+		return -errno;
+	if (ftruncate(memfd, 2 * UDMABUF_HUGE) || fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+		return -errno;
+	create.items[0] = (struct udmabuf_create_item) {
+		.memfd = memfd, .offset = UDMABUF_HUGE, .size = UDMABUF_HUGE / 2,
+	};
+	create.items[1] = (struct udmabuf_create_item) { .memfd = memfd, .size = UDMABUF_HUGE };
+	ret = ctl(fd, UDMABUF_CREATE_LIST, &create);
+	close(memfd);
+	close(fd);
 	return ret;
 }
 

@@ -14,6 +14,11 @@ int heap_alloc(const char *name, size_t len);
 int sealed_memfd(size_t len);
 int udmabuf_of(int memfd, size_t len);
 int udmabuf_alloc(size_t len);
+/* Of single pages that are not where their neighbours are; a power of 2 of them */
+int udmabuf_scattered(size_t len);
+/* Of one and a half huge pages; takes two, which the kernel must have */
+#define UDMABUF_HUGE 0x200000UL
+int udmabuf_huge(void);
 
 int importer_open(void);
 int importer_attach(int importer, int dmabuf, const char *device, int flags);

@@ -208,7 +208,7 @@ int main(int argc, char **argv)
 	printf("# seed %llu, %lu random programs\n", (unsigned long long)seed, programs);
 	good &= run_tests(list_tests) & run_tests(match_tests);
 	good &= run_tests(sgt_tests) & run_tests(p2p_tests);
-	good &= run_tests(buffer_tests) & run_tests(cpu_tests);
+	good &= run_tests(buffer_tests) & run_tests(cpu_tests) & run_tests(ram_tests);
 	good &= run_tests(random_tests);
 	return !good;
 }

@@ -47,6 +47,7 @@ struct shim {
 	bool wrap, api_debug;		/* CONFIG_DMABUF_DEBUG, CONFIG_DMA_API_DEBUG */
 	bool traced;			/* trace events are on */
 	unsigned long attrs;		/* what all DMA is to be mapped with, or 0 */
+	bool encrypted;			/* CC_ATTR_GUEST_MEM_ENCRYPT */
 	unsigned int fault;		/* which call from now on fails, 0 for none */
 	int fault_err;			/* what it failed with, 0 if it has not yet */
 	unsigned int may_warn, warned;	/* WARNs that are expected, that came */
@@ -347,6 +348,7 @@ struct sg_table {
 
 #define phys_to_page(phys)	((struct page *)((phys) | 1))
 #define page_to_phys(page)	((phys_addr_t)(page) & ~1UL)
+#define sg_phys(sg)		(page_to_phys((sg)->page) + (sg)->offset)
 #define sg_dma_address(sg)	((sg)->dma_address)
 #define sg_dma_len(sg)		((sg)->dma_length)
 #define sg_next(sg)		((sg)->next)
@@ -355,6 +357,12 @@ struct sg_table {
 #define for_each_sgtable_dma_sg(sgt, sg, i)				\
 	for (i = 0, sg = (sgt)->sgl; i < (int)(sgt)->nents;		\
 	     i++, sg = sg_next(sg))
+
+#define for_each_sgtable_sg(sgt, sg, i)					\
+	for (i = 0, sg = (sgt)->sgl; i < (int)(sgt)->orig_nents;	\
+	     i++, sg = sg_next(sg))
+
+#define cc_platform_has(attr)	(shim.encrypted)
 
 int sg_alloc_table(struct sg_table *table, unsigned int nents, gfp_t gfp);
 void sg_free_table(struct sg_table *table);

@@ -59,6 +59,6 @@ struct test {
 };
 
 extern const struct test list_tests[], match_tests[], buffer_tests[], sgt_tests[], p2p_tests[],
-	cpu_tests[];
+	cpu_tests[], ram_tests[];
 
 #endif /* TEST_H */

@@ -44,6 +44,7 @@ void dma_buf_pal_source_init(struct dma_buf_pal_source *source,
 {
 	*source = (struct dma_buf_pal_source) {
 		.list = list,
+		.is_ram = list->memory == DMA_BUF_PHYS_RAM,
 		.revoked = revoked,
 	};
 	if (list->provider)
@@ -93,7 +94,8 @@ dma_buf_pal_source_offer(const struct dma_buf_pal_source *source)
 		.exp_ops = &source->ops,
 		.pal_data = {
 			.p2p_device = source->pdev,
-			.is_ram = source->list->memory == DMA_BUF_PHYS_RAM,
+			.is_ram = source->is_ram,
+			.obstacle = source->obstacle,
 		},
 	};
 }
@@ -178,14 +180,17 @@ struct dma_buf_phys_list *
 dma_buf_pal_source_map(struct dma_buf_pal_source *source,
 		       struct dma_buf_attachment *attach)
 {
+	struct dma_buf_phys_list *list = source->list;
+	/* A source that was destroyed has no list, and is revoked */
+	bool fits = list ? list->size == attach->dmabuf->size : source->revoked;
 	int ret;
 
-	/* Never sealed, or sealed for another buffer: an exporter's bug */
-	if (WARN_ON(source->list && source->list->size != attach->dmabuf->size))
+	/* Never made, never sealed, or for another buffer: an exporter's bug */
+	if (WARN_ON(!fits))
 		return ERR_PTR(-EINVAL);
 
 	ret = dma_buf_pal_source_get(source, attach);
-	return ret ? ERR_PTR(ret) : source->list;
+	return ret ? ERR_PTR(ret) : list;
 }
 
 /* What importers may know about the memory, but for the route to it */

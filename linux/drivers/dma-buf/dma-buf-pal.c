@@ -48,7 +48,11 @@ static int dma_buf_pal_match(struct dma_buf_match_args *args,
 			     const struct dma_buf_mapping_match *exp,
 			     const struct dma_buf_mapping_match *imp)
 {
-	return WARN_ON(!exp->exp_ops) ? -EINVAL : 0;
+	if (WARN_ON(!exp->exp_ops))
+		return -EINVAL;
+	if (exp->pal_data.obstacle)
+		return dma_buf_match_refuse(args, exp->pal_data.obstacle);
+	return 0;
 }
 
 /**

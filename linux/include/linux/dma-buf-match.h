@@ -239,6 +239,7 @@ struct dma_buf_place {
  * @pal_data.is_ram: the buffer is system memory, set by the exporter
  * @sgt_data.dal_accepts: for dma_buf_mapping_dal_type, which shares the other
  *	parameters, what the importer copes with, such as %DMA_BUF_DAL_ANY
+ * @pal_data.obstacle: why nobody may have the addresses, set by the exporter
  * @payload: parameters of a driver-private type. The core copies them and never
  *	reads them, see dma_buf_mapping_payload().
  *
@@ -260,6 +261,7 @@ struct dma_buf_mapping_match {
 		struct {
 			struct pci_dev *p2p_device;
 			bool is_ram;
+			const char *obstacle;
 		} pal_data;
 		unsigned long payload[DMA_BUF_MAPPING_PAYLOAD_WORDS];
 	};

@@ -12,6 +12,8 @@
 
 struct dma_buf_phys_list;
 struct p2pdma_provider;
+struct page;
+struct sg_table;
 
 extern const struct dma_buf_mapping_type dma_buf_mapping_pal_type;
 
@@ -49,10 +51,14 @@ struct dma_buf_phys_iter {
 /**
  * struct dma_buf_pal_source - memory that an exporter lends and may take back
  * @ops: tag of the PAL offer, see &struct dma_buf_mapping_exp_ops
- * @list: the memory
+ * @list: the memory; NULL until somebody needs it, if it is RAM of
+ *	dma_buf_pal_source_init_ram(), and protected by the dma-buf reservation
+ *	lock then
  * @pdev: whose MMIO it is, with a reference, NULL for RAM
+ * @obstacle: why nobody may have the addresses, as one word, NULL if they may
  * @kref: one for each mapping, and one that a revoke gives up
  * @idle: completed when @kref is 0
+ * @is_ram: what converters and importers must know of the list
  * @revoked: nobody may map; protected by the dma-buf reservation lock
  *
  * Embedded in whatever the exporter has for the buffer. It makes the PAL offer
@@ -63,18 +69,30 @@ struct dma_buf_pal_source {
 	struct dma_buf_mapping_exp_ops ops;
 	struct dma_buf_phys_list *list;
 	struct pci_dev *pdev;
+	const char *obstacle;
 	struct kref kref;
 	struct completion idle;
+	bool is_ram;
 	bool revoked;
 };
 
 void dma_buf_pal_source_init(struct dma_buf_pal_source *source,
 			     struct dma_buf_phys_list *list, bool revoked);
+void dma_buf_pal_source_init_ram(struct dma_buf_pal_source *source,
+				 const char *obstacle);
 void dma_buf_pal_source_destroy(struct dma_buf_pal_source *source);
 struct dma_buf_mapping_match
 dma_buf_pal_source_offer(const struct dma_buf_pal_source *source);
 int dma_buf_pal_source_admit(struct dma_buf_pal_source *source,
 			     struct dma_buf_attachment *attach);
+bool dma_buf_pal_source_serves(const struct dma_buf_pal_source *source,
+			       const struct dma_buf_attachment *attach);
+int dma_buf_pal_source_attach_pages(struct dma_buf_pal_source *source,
+				    struct dma_buf_attachment *attach,
+				    struct page **pages, size_t count);
+int dma_buf_pal_source_attach_sgt(struct dma_buf_pal_source *source,
+				  struct dma_buf_attachment *attach,
+				  struct sg_table *sgt);
 int dma_buf_pal_source_get(struct dma_buf_pal_source *source,
 			   struct dma_buf_attachment *attach);
 void dma_buf_pal_source_put(struct dma_buf_pal_source *source,

@@ -102,6 +102,12 @@ static const struct reason {
 		.change = "use an importer that asks for PAL",
 	},
 	{
+		.verdict = "encrypted",
+		.cause =
+			"this machine encrypts memory, and a physical address does not tell how the buffer has to be used",
+		.change = "use an importer that asks for SGT",
+	},
+	{
 		.verdict = "not-revocable",
 		.exporter = true,
 		.cause =

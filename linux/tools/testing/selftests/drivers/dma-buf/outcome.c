@@ -2,19 +2,18 @@
 /*
  * DMA_BUF_IOCTL_OUTCOME: why was my import refused?
  *
- * The buffer is a udmabuf, which does not offer physical addresses; iommufd is
- * the importer that wants them.
+ * The importer is iommufd, and the buffer is that of its own test driver, which
+ * has taken the memory back.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/iommufd.h>
-#include <linux/udmabuf.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../../../../drivers/iommu/iommufd/iommufd_test.h"
 #include "../../kselftest_harness.h"
 
 #define SIZE	0x10000
@@ -26,29 +25,32 @@ FIXTURE(outcome)
 	struct dma_buf_outcome told;
 };
 
-static int new_udmabuf(void)
+static int revoked_buffer(int iommufd)
 {
-	struct udmabuf_create create = { .size = SIZE };
-	int maker = open("/dev/udmabuf", O_RDWR);
-	int memfd = memfd_create("outcome", MFD_ALLOW_SEALING);
-	int fd;
+	struct iommu_test_cmd get = {
+		.size = sizeof(get),
+		.op = IOMMU_TEST_OP_DMABUF_GET,
+		.dmabuf_get = { .length = SIZE, .open_flags = O_RDWR },
+	};
+	struct iommu_test_cmd revoke = {
+		.size = sizeof(revoke),
+		.op = IOMMU_TEST_OP_DMABUF_REVOKE,
+		.dmabuf_revoke = { .revoked = true },
+	};
+	int fd = ioctl(iommufd, IOMMU_TEST_CMD, &get);
 
-	if (maker < 0 || memfd < 0 || ftruncate(memfd, SIZE) ||
-	    fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+	revoke.dmabuf_revoke.dmabuf_fd = fd;
+	if (fd >= 0 && ioctl(iommufd, IOMMU_TEST_CMD, &revoke))
 		return -1;
-	create.memfd = memfd;
-	fd = ioctl(maker, UDMABUF_CREATE, &create);
-	close(memfd);
-	close(maker);
 	return fd;
 }
 
 FIXTURE_SETUP(outcome)
 {
-	self->dmabuf = new_udmabuf();
 	self->iommufd = open("/dev/iommu", O_RDWR);
-	if (self->dmabuf < 0 || self->iommufd < 0)
-		SKIP(return, "needs /dev/udmabuf and /dev/iommu");
+	self->dmabuf = revoked_buffer(self->iommufd);
+	if (self->dmabuf < 0)
+		SKIP(return, "needs CONFIG_IOMMUFD_TEST");
 }
 
 FIXTURE_TEARDOWN(outcome)
@@ -87,17 +89,17 @@ TEST_F(outcome, nothing_to_tell)
 
 TEST_F(outcome, refused)
 {
-	EXPECT_EQ(EOPNOTSUPP, import(self->iommufd, self->dmabuf));
+	EXPECT_EQ(ENODEV, import(self->iommufd, self->dmabuf));
 	ASSERT_EQ(0, ask(self->dmabuf, &self->told));
-	EXPECT_EQ(-EOPNOTSUPP, self->told.error);
+	EXPECT_EQ(-ENODEV, self->told.error);
 	EXPECT_EQ(0, self->told.reserved);
 	EXPECT_STREQ("PAL", self->told.type);
-	EXPECT_STREQ("no-common-type", self->told.why);
+	EXPECT_STREQ("revoked", self->told.why);
 }
 
 TEST_F(outcome, bad_address)
 {
-	EXPECT_EQ(EOPNOTSUPP, import(self->iommufd, self->dmabuf));
+	EXPECT_EQ(ENODEV, import(self->iommufd, self->dmabuf));
 	EXPECT_EQ(-1, ioctl(self->dmabuf, DMA_BUF_IOCTL_OUTCOME, (void *)-4096L));
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(0, ask(self->dmabuf, &self->told));
@@ -106,7 +108,7 @@ TEST_F(outcome, bad_address)
 /* Who was refused may drop its privileges before it asks */
 TEST_F(outcome, without_privileges)
 {
-	EXPECT_EQ(EOPNOTSUPP, import(self->iommufd, self->dmabuf));
+	EXPECT_EQ(ENODEV, import(self->iommufd, self->dmabuf));
 	ASSERT_EQ(0, seteuid(65534));
 	EXPECT_EQ(0, ask(self->dmabuf, &self->told));
 	EXPECT_EQ(0, seteuid(0));
@@ -118,13 +120,13 @@ TEST_F(outcome, another_process)
 	int status;
 	pid_t child;
 
-	EXPECT_EQ(EOPNOTSUPP, import(self->iommufd, self->dmabuf));
+	EXPECT_EQ(ENODEV, import(self->iommufd, self->dmabuf));
 	child = fork();
 	ASSERT_GE(child, 0);
 	if (!child) {
 		if (ask(self->dmabuf, &self->told) != ENODATA)
 			_exit(1);
-		if (import(self->iommufd, self->dmabuf) != EOPNOTSUPP)
+		if (import(self->iommufd, self->dmabuf) != ENODEV)
 			_exit(2);
 		_exit(ask(self->dmabuf, &self->told) ? 3 : 0);
 	}
