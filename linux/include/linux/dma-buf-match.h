@@ -237,9 +237,9 @@ struct dma_buf_place {
  * @pal_data: parameters of dma_buf_mapping_pal_type, for converters
  * @pal_data.p2p_device: the device whose MMIO the buffer is, set by the exporter
  * @pal_data.is_ram: the buffer is system memory, set by the exporter
+ * @pal_data.obstacle: why nobody may have the addresses, set by the exporter
  * @sgt_data.dal_accepts: for dma_buf_mapping_dal_type, which shares the other
  *	parameters, what the importer copes with, such as %DMA_BUF_DAL_ANY
- * @pal_data.obstacle: why nobody may have the addresses, set by the exporter
  * @payload: parameters of a driver-private type. The core copies them and never
  *	reads them, see dma_buf_mapping_payload().
  *
