@@ -17,6 +17,7 @@
 #include <linux/dma-resv.h>
 #include <linux/file.h>
 #include <linux/io.h>
+#include <linux/iommu.h>
 #include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
@@ -344,13 +345,19 @@ static void test_beyond_one_entry(struct kunit *test)
 
 /* ---- DAL ---- */
 
+static const struct dma_buf_attach_ops bar_ram_ops = {
+	.invalidate_mappings = bar_invalidate,
+};
+
 static struct dma_buf_attachment *bar_attach_dal(struct bar *bar, u8 accepts)
 {
 	const struct dma_buf_mapping_match request =
 		DMA_BUF_IMAPPING_DAL(&bar->importer->dev, accepts);
+	const bool peers = accepts & DMA_BUF_DAL_PEER;
 
 	return dma_buf_mapping_attach(bar->dmabuf, &request, 1,
-				      &bar_importer_ops, bar);
+				      peers ? &bar_importer_ops : &bar_ram_ops,
+				      bar);
 }
 
 static int bar_map_dal(struct dma_buf_attachment *attach,
@@ -371,6 +378,27 @@ static void bar_unmap_dal(struct dma_buf_dal *dal)
 	dma_resv_lock(dmabuf->resv, NULL);
 	dma_buf_dal_unmap(dal);
 	dma_resv_unlock(dmabuf->resv);
+}
+
+static phys_addr_t translate(const struct dma_buf_dal *dal, dma_addr_t addr)
+{
+	return iommu_iova_to_phys(iommu_get_domain_for_dev(dal->dev), addr);
+}
+
+/* Each stretch of the exporter's memory, asked from the IOMMU: its two ends */
+static void check_iova(struct kunit *test, const struct dma_buf_dal *dal,
+		       struct dma_buf_phys_iter *phys, dma_addr_t addr, size_t len)
+{
+	phys_addr_t paddr;
+	size_t part;
+
+	for (; len; len -= part, addr += part) {
+		part = dma_buf_phys_iter_next(phys, len, &paddr);
+		KUNIT_ASSERT_NE(test, 0, part);
+		KUNIT_ASSERT_EQ(test, paddr, translate(dal, addr));
+		KUNIT_ASSERT_EQ(test, paddr + part - 1,
+				translate(dal, addr + part - 1));
+	}
 }
 
 /* In one piece of IOVA, or where the range is; never more than is left */
@@ -394,6 +422,7 @@ static void check_dal(struct kunit *test, struct bar *bar,
 						       &phys));
 		if (place->route == DMA_BUF_P2P_HOST_BRIDGE_IOVA) {
 			KUNIT_ASSERT_EQ(test, first + done, addr);
+			check_iova(test, dal, &phys, addr, len);
 		} else {
 			KUNIT_ASSERT_EQ(test, len,
 					dma_buf_phys_iter_next(&phys, len, &paddr));
@@ -681,7 +710,11 @@ static void sweep(struct kunit *test, size_t count, size_t len)
 	sweep_way(test, whole_way, 4, count, len);
 }
 
-/* A bus address takes no memory but that of the attachment */
+/*
+ * Only the allocation of the attachment has to fail the call. A bus address takes
+ * no other memory, and the DMA API may have another way out, such as an IOVA that
+ * is cached.
+ */
 static void test_faults_dal_one_range(struct kunit *test)
 {
 	sweep_way(test, whole_way_dal, 1, 1, PAGE_SIZE);
