@@ -411,7 +411,6 @@ dma_buf_sgt_pin_and_map(struct dma_buf_attachment *attach,
 	if (ret)
 		return ERR_PTR(ret);
 
-	attach->map_type.sgt_data.p2p_route = DMA_BUF_P2P_NO_ROUTE;
 	original = ops->map_dma_buf(attach, dir);
 	sgt = original ?: ERR_PTR(-ENOMEM);
 	if (IS_ERR(sgt))
