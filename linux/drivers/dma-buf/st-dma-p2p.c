@@ -311,8 +311,6 @@ static void test_route(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, before, bar_route(bar));
 	/* Again, from the provider's cache */
 	KUNIT_EXPECT_EQ(test, before, bar_route(bar));
-	KUNIT_EXPECT_EQ(test, before,
-			pci_p2pdma_map_type(bar->provider, &bar->importer->dev));
 }
 
 static void test_route_of_no_pci_device(struct kunit *test)
