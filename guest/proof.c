@@ -558,6 +558,58 @@ static void row_ram_closed(const struct row *row)
 	expect_bufinfo("unmapped", 0, 0);
 }
 
+/* Writes different bytes into each page of @buf, and keeps them in @bytes. */
+static void device_writes(struct lab *lab, const struct rambuf *buf, uint8_t bytes[][16])
+{
+	struct rambuf_edu who = { lab, &lab->edu[0] };
+	struct mover edu = rambuf_edu(&who);
+
+	for (uint64_t page = 0; page < buf->size / PAGE; page++) {
+		memset(bytes[page], 0x80 + page, sizeof(bytes[page]));
+		edu.write(edu.who, IOVA_A + page * PAGE, bytes[page], sizeof(bytes[page]));
+	}
+}
+
+/* Asks the kernel to evict what it believes to be clean. */
+static void evict(int memfd, size_t size)
+{
+	volatile uint8_t *cpu = mmap(NULL, size, PROT_READ, MAP_SHARED, memfd, 0);
+
+	if (cpu == MAP_FAILED)
+		fail("map the memfd: %s", err(errno));
+	for (size_t at = 0; at < size; at += PAGE)
+		(void)cpu[at];
+	if (madvise((void *)cpu, size, MADV_PAGEOUT))
+		fail("MADV_PAGEOUT: %s", err(errno));
+	munmap((void *)cpu, size);
+}
+
+/* Memory that no CPU has written to: only the exporter knows that it is not clean. */
+static void row_ram_evicted(const struct row *row)
+{
+	struct rambuf buf = { .name = "udmabuf", .size = SCATTERED_SIZE };
+	uint8_t bytes[SCATTERED_SIZE / PAGE][16], seen[16];
+	int memfd = sealed_memfd(buf.size), ret;
+	struct lab lab;
+
+	buf.fd = udmabuf_of(memfd, buf.size);
+	if (buf.fd < 0)
+		fail("make a buffer: %s", err(buf.fd));
+	lab_open(&lab, ON_ROOT_BUS);
+	map_ram(&lab, &buf, (struct range){ 0, buf.size }, IOVA_A);
+	device_writes(&lab, &buf, bytes);
+	ret = ioas_unmap(lab.iommufd, lab.ioas, IOVA_A, buf.size);
+	if (ret)
+		fail("unmap: %s", err(ret));
+	close(buf.fd);
+	expect_bufinfo("closed", 0, 0);
+	evict(memfd, buf.size);
+	for (size_t page = 0; page < buf.size / PAGE; page++)
+		if (pread(memfd, seen, sizeof(seen), page * PAGE) != sizeof(seen) ||
+		    memcmp(seen, bytes[page], sizeof(seen)))
+			fail("page %zu of the memfd is not what the device wrote", page);
+}
+
 /* ---- refusals ---- */
 
 /* Maps a buffer of 64 KiB that some other exporter made. */
@@ -739,6 +791,7 @@ static const struct row rows[] = {
 	{ "udmabuf, huge pages", "one and a half, the wrong way round", row_udmabuf_huge, NULL },
 	{ "RAM, slices", "two that overlap, of scattered pages", row_ram_slices, NULL },
 	{ "RAM, closed", "while mapped; unmapping is its end", row_ram_closed, NULL },
+	{ "RAM, evicted", "the memfd keeps what the device wrote", row_ram_evicted, NULL },
 
 	{ "device heap", "refused: EOPNOTSUPP", row_device_heap, NULL },
 	BOTH("start outside", "refused: EINVAL", row_start_outside),

@@ -447,6 +447,8 @@ static void check_attached(const struct importer *imp)
 	EQ(dma_buf_is_dal(attach), dal);
 	EQ(attach->map_type.type == &dma_buf_mapping_pal_type, pal);
 	EQ(!!dma_buf_get_sgt_ops(attach), imp->wants == SGT);
+	CHECK(dma_buf_sgt_exporter_ops(attach) ==
+	      (pal || lends(&buffer) ? NULL : &native_sgt_ops));
 	CHECK(dma_buf_sgt_dma_device(attach) == (pal ? NULL : imp->dev));
 	CHECK(dma_buf_dal_device(attach) == (dal ? imp->dev : NULL));
 	EQ(dma_buf_sgt_p2p_allowed(attach), !pal && is_mmio(&buffer));
@@ -489,9 +491,11 @@ static void op_attach(struct importer *imp, struct input *in)
 		.dev = &buffer.devs[take(in, 4)], .wants = take(in, 3), .late = take(in, 2),
 		.accepts = 1 + take(in, DMA_BUF_DAL_ANY),
 		.dir = dirs[take(in, 3)], .ops = ops < 3 ? &importer_ops[ops] : NULL };
-	/* The ops must allow what the request accepts */
+	/* The ops must say what the request says */
 	if (imp->ops && !imp->ops->allow_peer2peer)
 		imp->accepts = DMA_BUF_DAL_RAM;
+	else if (imp->ops && imp->accepts == DMA_BUF_DAL_RAM)
+		imp->accepts = DMA_BUF_DAL_ANY;
 	attach(imp);
 }
 
@@ -747,6 +751,8 @@ static int expect_map(const struct importer *imp, int n)
 
 	if (err)
 		return err;
+	if (imp->wants == DAL && !lends(&buffer) && imp->maps[!n])
+		return -EBUSY;
 	if (lends(&buffer) && buffer.source.revoked)
 		return -ENODEV;
 	if (imp->wants == SGT && is_mmio(&buffer) && imp->dev->p2p == PCI_P2PDMA_MAP_NOT_SUPPORTED)
@@ -759,6 +765,8 @@ static const char *expect_refusal(const struct importer *imp, int err)
 {
 	if (err == -ENODEV)
 		return "revoked";
+	if (err == -EBUSY)
+		return "one-mapping";
 	return err == -EOPNOTSUPP && imp->wants == SGT ? "p2p-distance" : NULL;
 }
 
@@ -1077,7 +1085,8 @@ static void sweep(struct importer *imp)
 	map(imp, 1);
 	check_books();
 	unmap(imp, 0);
-	unmap(imp, 1);
+	if (imp->maps[1])
+		unmap(imp, 1);
 	check_books();
 }
 
@@ -1238,8 +1247,8 @@ static void refuses_dal(enum lends kind, int dev, unsigned int accepts, const ch
 	struct importer *imp = &buffer.importers[0];
 
 	start_plain(kind, 1);
-	*imp = (struct importer){ .dev = &buffer.devs[dev], .ops = &importer_ops[0],
-				  .wants = DAL, .accepts = accepts };
+	*imp = (struct importer){ .dev = &buffer.devs[dev], .wants = DAL, .accepts = accepts,
+				  .ops = &importer_ops[accepts == DMA_BUF_DAL_RAM] };
 	attach(imp);
 	CHECK(!imp->attach);
 	EQ(strcmp(last_verdict(), why), 0);

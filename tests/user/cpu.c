@@ -15,7 +15,7 @@ static struct dma_buf_phys_list *list;
 static struct dma_buf_attachment *attach;
 static struct dma_buf_cpu cpu;
 static u8 shadow[SIZE], vmapped[SIZE];
-static int invalidated, vmaps, accesses, access_err;
+static int invalidated, vmaps, accesses, access_err, end_err;
 static enum dma_data_direction access_dir;
 
 /* ---- dma-buf.c, as far as it is wanted here ---- */
@@ -52,7 +52,7 @@ int dma_buf_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 	CHECK(!dmabuf->resv->lock.base);
 	EQ(dir, access_dir);
 	accesses--;
-	return 0;
+	return end_err;
 }
 
 /* ---- exporters ---- */
@@ -171,7 +171,13 @@ static void copy_and_check(size_t offset, size_t len, bool write)
 
 	for (size_t i = 0; i < len; i++)
 		mem[i] = before[i] = offset * 7 + i * 3 + 1;
+	EQ(dma_buf_cpu_begin(attach, write), 0);
+	EQ(accesses, !list);
+	/* As an importer whose lock is taken inside the reservation lock */
+	dma_resv_lock(&resv, NULL);
 	EQ(dma_buf_cpu_copy(&cpu, offset, mem, len, write), 0);
+	dma_resv_unlock(&resv);
+	EQ(dma_buf_cpu_end(attach, write), 0);
 	if (write)
 		memcpy(shadow + offset, mem, len);
 	EQ(memcmp(mem, write ? before : shadow + offset, len), 0);
@@ -226,12 +232,13 @@ static void lent(enum dma_buf_phys_memory memory)
 
 	lend(memory);
 	EQ(try_map(), 0);
+	CHECK(dma_buf_cpu_mapped(&cpu));
 	EQ(source.kref.count, 2);
 	copies();
 	outside();
 	dma_buf_pal_source_revoke(&source, &dmabuf);
 	EQ(invalidated, 1);
-	CHECK(!cpu.attach);
+	CHECK(!dma_buf_cpu_mapped(&cpu));
 	EQ(dma_buf_cpu_copy(&cpu, 0, mem, 1, false), -EFAULT);
 	EQ(try_map(), -ENODEV);
 	EQ(dma_buf_cpu_copy(&cpu, 0, mem, 1, false), -EFAULT);
@@ -268,9 +275,17 @@ static void test_vmap(void)
 	copy_and_check(0, 1, false);
 	EQ(access_dir, DMA_FROM_DEVICE);
 	access_err = -EINTR;
-	EQ(dma_buf_cpu_copy(&cpu, 0, mem, 1, false), -EINTR);
+	EQ(dma_buf_cpu_begin(attach, false), -EINTR);
+	access_err = 0;
 	unmap();
 	EQ(vmaps, 0);
+	/* A copy that comes too late, and that the exporter has been told of */
+	EQ(dma_buf_cpu_begin(attach, false), 0);
+	EQ(dma_buf_cpu_copy(&cpu, 0, mem, 1, false), -EFAULT);
+	end_err = -EIO;
+	EQ(dma_buf_cpu_end(attach, false), -EIO);
+	end_err = 0;
+	EQ(accesses, 0);
 	detach();
 }
 
@@ -322,7 +337,7 @@ static void test_bad_arguments(void)
 	struct dma_buf_mapping_match offer = request;
 	struct dma_buf_match_args args = { &dmabuf, NULL, &request, 1 };
 
-	shim.may_warn = 8;
+	shim.may_warn = 14;
 	lend(DMA_BUF_PHYS_RAM);
 	args.attach = attach;
 	EQ(dma_buf_match_mapping(&args, &offer, 1), -EINVAL);
@@ -332,12 +347,18 @@ static void test_bad_arguments(void)
 	dma_resv_lock(&resv, NULL);
 	EQ(dma_buf_cpu_map(NULL, &cpu), -EINVAL);
 	EQ(dma_buf_cpu_map(attach, NULL), -EINVAL);
+	EQ(dma_buf_cpu_begin(NULL, true), -EINVAL);
+	EQ(dma_buf_cpu_end(NULL, true), -EINVAL);
 	dma_buf_cpu_unmap(NULL);
 	dma_buf_cpu_unmap(&cpu);
 	attach->map_type.type = &dma_buf_mapping_pal_type;
 	EQ(dma_buf_cpu_map(attach, &cpu), -EINVAL);
+	EQ(dma_buf_cpu_begin(attach, true), -EINVAL);
+	EQ(dma_buf_cpu_end(attach, true), -EINVAL);
 	attach->dmabuf = NULL;
 	EQ(dma_buf_cpu_map(attach, &cpu), -EINVAL);
+	EQ(dma_buf_cpu_begin(attach, true), -EINVAL);
+	EQ(dma_buf_cpu_end(attach, true), -EINVAL);
 	attach->dmabuf = &dmabuf;
 	dma_resv_unlock(&resv);
 	detach();
@@ -356,6 +377,21 @@ static void test_dies_unmap(void)
 	dma_buf_cpu_unmap(&cpu);
 }
 
+static void test_dies_begin(void)
+{
+	lend(DMA_BUF_PHYS_RAM);
+	dma_resv_lock(&resv, NULL);
+	dma_buf_cpu_begin(attach, true);
+}
+
+static void test_dies_end(void)
+{
+	lend(DMA_BUF_PHYS_RAM);
+	EQ(dma_buf_cpu_begin(attach, true), 0);
+	dma_resv_lock(&resv, NULL);
+	dma_buf_cpu_end(attach, true);
+}
+
 const struct test cpu_tests[] = {
 	{ "cpu: RAM, revoke, again", test_ram },
 	{ "cpu: MMIO, revoke, again", test_mmio },
@@ -366,5 +402,7 @@ const struct test cpu_tests[] = {
 	{ "cpu: arguments that are missing", test_bad_arguments },
 	{ "cpu: map dies without the lock", test_dies_map },
 	{ "cpu: unmap dies without the lock", test_dies_unmap },
+	{ "cpu: begin dies with the lock", test_dies_begin },
+	{ "cpu: end dies with the lock", test_dies_end },
 	{}
 };

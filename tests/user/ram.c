@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Lists that are made of the pages of RAM, against the pages one by one. */
 #include "test.h"
+#include <linux/dma-buf-cpu.h>
+#include <linux/dma-buf-dal.h>
 
 #define PAGES 200
 
@@ -161,17 +163,25 @@ static void test_no_list(void)
 	resv.lock.base = false;
 }
 
+/* For PAL itself, and for each converter */
 static void expect_refused(const char *obstacle, const char *why)
 {
-	struct dma_buf_match_query query = { .request = DMA_BUF_IMAPPING_PAL() };
+	struct device dev = { .name = "dev", .coherent = true };
+	const struct dma_buf_mapping_match requests[] = {
+		DMA_BUF_IMAPPING_PAL(), DMA_BUF_IMAPPING_SGT(&dev, false),
+		DMA_BUF_IMAPPING_DAL(&dev, DMA_BUF_DAL_RAM), DMA_BUF_IMAPPING_CPU() };
 	struct dma_buf_mapping_match offer;
 
 	count = 1;
 	begin(obstacle);
 	offer = dma_buf_pal_source_offer(&source);
 	EQ(offer.pal_data.is_ram, !why);
-	EQ(dma_buf_match_query(&query, &offer, 1), why ? -EOPNOTSUPP : 0);
-	CHECK(why ? query.why && !strcmp(query.why, why) : !query.why);
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		struct dma_buf_match_query query = { .request = requests[i] };
+
+		EQ(dma_buf_match_query(&query, &offer, 1), why ? -EOPNOTSUPP : 0);
+		CHECK(why ? query.why && !strcmp(query.why, why) : !query.why);
+	}
 	dma_buf_pal_source_destroy(&source);
 }
 

@@ -14,12 +14,15 @@ static struct dma_buf_phys_list two_pages;
 static struct dma_buf_pal_source source;
 static struct sg_table table;
 static void *exporter_returns;
+static enum dma_buf_p2p_route records;	/* what the exporter's map does */
 static int unmapped;
 
 static struct sg_table *sgt_map(struct dma_buf_attachment *to, enum dma_data_direction dir)
 {
 	CHECK(to == &attach);
 	EQ(dir, DMA_TO_DEVICE);
+	if (records)
+		to->map_type.sgt_data.p2p_route = records;
 	return exporter_returns;
 }
 
@@ -40,6 +43,7 @@ static const struct dma_buf_attach_ops dynamic;
 static void begin(bool pal)
 {
 	unmapped = 0;
+	records = DMA_BUF_P2P_NO_ROUTE;
 	resv.lock.base = true;
 	dev = (struct device){ .name = "dev", .is_pci = true };
 	dmabuf = (struct dma_buf){ .resv = &resv, .size = 2 * PAGE_SIZE, .ops = &no_ops };
@@ -141,11 +145,12 @@ static int map_dal(size_t offset, size_t size)
 static void test_dal_bad_arguments(void)
 {
 	begin_dal((unsigned int[]){ 2 * PAGE_SIZE }, 1);
-	shim.may_warn = 9;
+	shim.may_warn = 10;
 	EQ(dma_buf_dal_map(NULL, &dal, 0, 1, DMA_TO_DEVICE), -EINVAL);
 	EQ(dma_buf_dal_map_for(NULL, &dal, &dev, 0, 1, DMA_TO_DEVICE), -EINVAL);
 	EQ(dma_buf_dal_map(&attach, NULL, 0, 1, DMA_TO_DEVICE), -EINVAL);
 	EQ(dma_buf_dal_map_for(&attach, &dal, NULL, 0, 1, DMA_TO_DEVICE), -EINVAL);
+	EQ(dma_buf_dal_map(&attach, &dal, 0, 1, DMA_NONE), -EINVAL);
 	dma_buf_dal_unmap(NULL);
 	EQ(map_dal(0, 1), 0);
 	dma_buf_dal_unmap(&dal);
@@ -165,13 +170,19 @@ static void test_dal_bad_arguments(void)
 static void test_dal_bad_exporter(void)
 {
 	begin_dal((unsigned int[]){ PAGE_SIZE, 0, PAGE_SIZE }, 3);
-	shim.may_warn = 2;
+	shim.traced = true;
 	EQ(map_dal(0, PAGE_SIZE), 0);
 	dma_buf_dal_unmap(&dal);
-	EQ(map_dal(0, PAGE_SIZE + 1), -EINVAL);
+	shim.nr_events = 0;
+	EQ(map_dal(0, PAGE_SIZE + 1), -EOPNOTSUPP);
+	EQ(strcmp(shim.events[0].verdict, "no-addresses"), 0);
 	EQ(unmapped, 2);
+	/* A stub */
+	begin_dal(NULL, 0);
+	EQ(map_dal(0, 1), -EOPNOTSUPP);
+	EQ(unmapped, 1);
 	begin_dal((unsigned int[]){ PAGE_SIZE, PAGE_SIZE - 1 }, 2);
-	EQ(map_dal(PAGE_SIZE, PAGE_SIZE), -EINVAL);
+	EQ(map_dal(PAGE_SIZE, PAGE_SIZE), -EOPNOTSUPP);
 	EQ(unmapped, 1);
 	EQ(map_dal(PAGE_SIZE, PAGE_SIZE - 1), 0);
 	dma_buf_dal_unmap(&dal);
@@ -183,6 +194,74 @@ static void test_dal_bad_exporter(void)
 	CHECK(!strcmp(shim.told.name, "DAL") && !strcmp(shim.told.verdict, "map-failed"));
 	EQ(shim.told.err, -EIO);
 	EQ(unmapped, 2);
+	end();
+}
+
+/* One table, which a second map would map over the first one */
+static void test_dal_one_mapping(void)
+{
+	struct dma_buf_dal second;
+
+	begin_dal((unsigned int[]){ 2 * PAGE_SIZE }, 1);
+	shim.traced = true;
+	EQ(map_dal(0, PAGE_SIZE), 0);
+	exporter_returns = ERR_PTR(-EIO);	/* which nobody asks for */
+	shim.nr_events = 0;
+	EQ(dma_buf_dal_map(&attach, &second, PAGE_SIZE, 1, DMA_TO_DEVICE), -EBUSY);
+	EQ(strcmp(shim.events[0].verdict, "one-mapping"), 0);
+	CHECK(!second.attach);
+	dma_buf_dal_unmap(&dal);
+	/* A map that fails is none */
+	EQ(map_dal(0, 1), -EIO);
+	exporter_returns = &table;
+	EQ(map_dal(0, 1), 0);
+	dma_buf_dal_unmap(&dal);
+	end();
+}
+
+/* The buffer was MMIO at the attach, and in RAM when it was mapped */
+static void test_moved_to_ram(void)
+{
+	struct dma_buf_dal_iter iter;
+	struct dma_buf_place place;
+	struct pci_dev peer = { .dev = { .name = "peer", .is_pci = true, .node = 1 } };
+
+	begin_dal((unsigned int[]){ 2 * PAGE_SIZE }, 1);
+	shim.traced = true;
+	attach.map_type.sgt_data.exporting_p2p_device = &peer;
+	attach.map_type.sgt_data.exporter_requires_p2p = DMA_SGT_EXPORTER_REQUIRES_P2P_DISTANCE;
+	/* What another map has recorded */
+	attach.map_type.sgt_data.p2p_route = DMA_BUF_P2P_BUS_ADDRESS;
+	EQ(map_dal(0, 1), 0);
+	EQ(strcmp(shim.events[shim.nr_events - 1].verdict, "allowed"), 0);
+	dma_buf_dal_start(&dal, 0, &iter);
+	place = *dma_buf_dal_place(&iter);
+	EQ(place.memory, DMA_BUF_MEMORY_UNKNOWN);
+	CHECK(!place.peer && place.node == NUMA_NO_NODE && !place.route);
+	dma_buf_dal_unmap(&dal);
+
+	attach.map_type.type = &dma_buf_mapping_sgt_type;
+	attach.map_type.exp_ops = attach.converted;
+	attach.converted = NULL;
+	CHECK(dma_buf_sgt_map_attachment(&attach, DMA_TO_DEVICE) == &table);
+	dma_buf_sgt_place(&attach, &place);
+	EQ(place.memory, DMA_BUF_MEMORY_UNKNOWN);
+	CHECK(!place.peer && place.node == NUMA_NO_NODE && !place.route);
+	dma_buf_sgt_unmap_attachment(&attach, &table, DMA_TO_DEVICE);
+	end();
+}
+
+/* A route without an offer that names the peer is about nobody */
+static void test_route_of_nobody(void)
+{
+	struct dma_buf_dal_iter iter;
+
+	begin_dal((unsigned int[]){ 2 * PAGE_SIZE }, 1);
+	records = DMA_BUF_P2P_HOST_BRIDGE_PHYS;
+	EQ(map_dal(0, 1), 0);
+	dma_buf_dal_start(&dal, 0, &iter);
+	EQ(dma_buf_dal_place(&iter)->memory, DMA_BUF_MEMORY_UNKNOWN);
+	dma_buf_dal_unmap(&dal);
 	end();
 }
 
@@ -221,14 +300,24 @@ static void test_dal_bad_match(void)
 	EQ(match_dal(&offer, &request), -EINVAL);
 }
 
-/* The importer's ops allow what the request accepts, or it is a bug */
+static void two_requests(const struct dma_buf_mapping_match *first,
+			 struct dma_buf_mapping_match second, int err)
+{
+	const struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_SGT(&sgt_ops);
+	const struct dma_buf_mapping_match requests[] = { *first, second };
+	struct dma_buf_match_args args = { &dmabuf, &attach, requests, 2 };
+
+	EQ(dma_buf_match_mapping(&args, &offer, 1), err);
+}
+
+/* The importer's ops allow what all requests accept, or it is a bug */
 static void test_dal_contradiction(void)
 {
 	static const struct dma_buf_attach_ops p2p = { .allow_peer2peer = true }, no_p2p;
 	const struct dma_buf_mapping_match offer = DMA_BUF_EMAPPING_SGT(&sgt_ops);
 	struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_DAL(&dev, DMA_BUF_DAL_ANY);
 
-	shim.may_warn = 2;
+	shim.may_warn = 4;
 	begin(false);
 	end();
 	attach.importer_ops = &p2p;
@@ -239,9 +328,12 @@ static void test_dal_contradiction(void)
 	EQ(match_dal(&offer, &request), -EINVAL);
 	request.sgt_data.dal_accepts = DMA_BUF_DAL_RAM;
 	EQ(match_dal(&offer, &request), 0);
-	/* Another request may be for peers */
 	attach.importer_ops = &p2p;
-	EQ(match_dal(&offer, &request), 0);
+	EQ(match_dal(&offer, &request), -EINVAL);
+	/* Another request may be for peers, of DAL or of SGT */
+	two_requests(&request, DMA_BUF_IMAPPING_DAL(&dev, DMA_BUF_DAL_HOST_BRIDGE), 0);
+	two_requests(&request, DMA_BUF_IMAPPING_SGT(&dev, true), 0);
+	two_requests(&request, DMA_BUF_IMAPPING_PAL(), -EINVAL);
 }
 
 static void test_dies_dal_map(void)
@@ -541,6 +633,9 @@ const struct test sgt_tests[] = {
 	{ "dal: scatterlists that are too short", test_dal_bad_exporter },
 	{ "dal: offers and requests that are wrong", test_dal_bad_match },
 	{ "dal: importers that contradict themselves", test_dal_contradiction },
+	{ "dal: one scatterlist, one mapping", test_dal_one_mapping },
+	{ "dal: MMIO that was moved to RAM", test_moved_to_ram },
+	{ "dal: a route to nobody", test_route_of_nobody },
 	{ "dal: map dies without the lock", test_dies_dal_map },
 	{ "dal: unmap dies without the lock", test_dies_dal_unmap },
 	{ "sgt: an exporter without a scatterlist", test_sgt_bad_exporter },

@@ -369,7 +369,8 @@ void sg_free_table(struct sg_table *table);
 
 /* ---- the DMA API ---- */
 
-enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE };
+enum dma_data_direction { DMA_BIDIRECTIONAL, DMA_TO_DEVICE, DMA_FROM_DEVICE, DMA_NONE };
+#define valid_dma_direction(dir)	((unsigned int)(dir) < DMA_NONE)
 #define DMA_ATTR_MMIO		BIT(10)
 #define DMA_ATTR_REQUIRE_COHERENT BIT(12)
 #define dev_is_dma_coherent(dev)	((dev)->coherent)

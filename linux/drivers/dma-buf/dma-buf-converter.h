@@ -70,15 +70,20 @@ struct dma_buf_mapping_dal_exp_ops {
  * @ops: tag, see &struct dma_buf_mapping_exp_ops
  * @map: makes the buffer ready, or does nothing if it fails
  * @unmap: undoes @map
- * @copy: copies at least one byte, inside the buffer; called without the
- *	reservation lock
+ * @begin: tells the exporter that the CPU will access the buffer, without the
+ *	reservation lock; optional
+ * @end: undoes @begin; optional
+ * @copy: copies at least one byte, inside the buffer. Importers call it with locks
+ *	that they take inside the reservation lock, so it must not take that one
  */
 struct dma_buf_mapping_cpu_exp_ops {
 	struct dma_buf_mapping_exp_ops ops;
 	int (*map)(struct dma_buf_cpu *cpu);
 	void (*unmap)(struct dma_buf_cpu *cpu);
-	int (*copy)(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
-		    size_t len, bool write);
+	int (*begin)(struct dma_buf_attachment *attach, bool write);
+	int (*end)(struct dma_buf_attachment *attach, bool write);
+	void (*copy)(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
+		     size_t len, bool write);
 };
 
 #if IS_ENABLED(CONFIG_DMABUF_KUNIT_TEST)

@@ -8,6 +8,7 @@
 #include <linux/dma-buf-cpu.h>
 #include <linux/dma-resv.h>
 #include <linux/export.h>
+#include <linux/lockdep.h>
 #include <linux/module.h>
 
 #include "dma-buf-converter.h"
@@ -33,10 +34,16 @@ const struct dma_buf_mapping_type dma_buf_mapping_cpu_type = {
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_cpu_type, "DMA_BUF");
 
 static const struct dma_buf_mapping_cpu_exp_ops *
-dma_buf_cpu_ops(const struct dma_buf_cpu *cpu)
+dma_buf_cpu_ops(const struct dma_buf_attachment *attach)
 {
-	return container_of(cpu->attach->map_type.exp_ops,
+	return container_of(attach->map_type.exp_ops,
 			    const struct dma_buf_mapping_cpu_exp_ops, ops);
+}
+
+static bool dma_buf_is_cpu(const struct dma_buf_attachment *attach)
+{
+	return attach && attach->dmabuf &&
+	       attach->map_type.type == &dma_buf_mapping_cpu_type;
 }
 
 /* Map, and wait for whoever cannot wait by itself */
@@ -44,13 +51,13 @@ static int dma_buf_cpu_map_and_wait(struct dma_buf_cpu *cpu)
 {
 	int ret;
 
-	ret = dma_buf_cpu_ops(cpu)->map(cpu);
+	ret = dma_buf_cpu_ops(cpu->attach)->map(cpu);
 	if (ret)
 		return ret;
 
 	ret = dma_buf_sgt_wait(cpu->attach);
 	if (ret)
-		dma_buf_cpu_ops(cpu)->unmap(cpu);
+		dma_buf_cpu_ops(cpu->attach)->unmap(cpu);
 	return ret;
 }
 
@@ -66,7 +73,7 @@ static int dma_buf_cpu_map_and_wait(struct dma_buf_cpu *cpu)
  * Context: May sleep. The dma-buf reservation lock must be held.
  *
  * Return: 0. -EINVAL for an attachment of another type, -ENODEV if the memory is
- * revoked, -ENOMEM, -EINTR if a signal came, or what the exporter returns.
+ * revoked, -ENOMEM, -ERESTARTSYS if a signal came, or what the exporter returns.
  */
 int dma_buf_cpu_map(struct dma_buf_attachment *attach, struct dma_buf_cpu *cpu)
 {
@@ -74,8 +81,7 @@ int dma_buf_cpu_map(struct dma_buf_attachment *attach, struct dma_buf_cpu *cpu)
 
 	might_sleep();
 
-	if (WARN_ON(!attach || !attach->dmabuf || !cpu ||
-		    attach->map_type.type != &dma_buf_mapping_cpu_type))
+	if (WARN_ON(!cpu || !dma_buf_is_cpu(attach)))
 		return -EINVAL;
 
 	dma_resv_assert_held(attach->dmabuf->resv);
@@ -109,10 +115,64 @@ void dma_buf_cpu_unmap(struct dma_buf_cpu *cpu)
 	dma_resv_assert_held(cpu->attach->dmabuf->resv);
 
 	trace_dma_buf_unmap(cpu->attach, 1, "none", 0);
-	dma_buf_cpu_ops(cpu)->unmap(cpu);
+	dma_buf_cpu_ops(cpu->attach)->unmap(cpu);
 	cpu->attach = NULL;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_cpu_unmap, "DMA_BUF");
+
+/**
+ * dma_buf_cpu_begin - begin to copy
+ * @attach:	[in]	attachment of the CPU type
+ * @write:	[in]	true if there will be copies to the buffer
+ *
+ * Tells the exporter, which may have to synchronise caches. It may take the
+ * reservation lock, which the importer has when it unmaps. So the importer calls
+ * this before it takes the lock that keeps its unmap out of dma_buf_cpu_copy().
+ * Any number of copies may follow, then dma_buf_cpu_end().
+ *
+ * The buffer need not be mapped: it may be unmapped at any time in between.
+ *
+ * Context: May sleep. The dma-buf reservation lock must not be held.
+ *
+ * Return: 0, -EINVAL for an attachment of another type, or what the exporter
+ * returns; then there is nothing to end.
+ */
+int dma_buf_cpu_begin(struct dma_buf_attachment *attach, bool write)
+{
+	might_sleep();
+
+	if (WARN_ON(!dma_buf_is_cpu(attach)))
+		return -EINVAL;
+
+	lockdep_assert_not_held(&attach->dmabuf->resv->lock.base);
+	if (!dma_buf_cpu_ops(attach)->begin)
+		return 0;
+	return dma_buf_cpu_ops(attach)->begin(attach, write);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_cpu_begin, "DMA_BUF");
+
+/**
+ * dma_buf_cpu_end - end what dma_buf_cpu_begin() has begun
+ * @attach:	[in]	attachment of the CPU type
+ * @write:	[in]	as for dma_buf_cpu_begin()
+ *
+ * Context: May sleep. The dma-buf reservation lock must not be held.
+ *
+ * Return: 0, or what the exporter returns if devices may not see what was copied.
+ */
+int dma_buf_cpu_end(struct dma_buf_attachment *attach, bool write)
+{
+	might_sleep();
+
+	if (WARN_ON(!dma_buf_is_cpu(attach)))
+		return -EINVAL;
+
+	lockdep_assert_not_held(&attach->dmabuf->resv->lock.base);
+	if (!dma_buf_cpu_ops(attach)->end)
+		return 0;
+	return dma_buf_cpu_ops(attach)->end(attach, write);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_cpu_end, "DMA_BUF");
 
 /**
  * dma_buf_cpu_copy - copy to or from a buffer
@@ -122,13 +182,15 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_cpu_unmap, "DMA_BUF");
  * @len:	[in]	number of bytes
  * @write:	[in]	true to copy from @mem to the buffer
  *
- * The importer keeps its own unmap out of this, with a lock that both take.
+ * Between dma_buf_cpu_begin() and dma_buf_cpu_end(). The importer keeps its own
+ * unmap out of this, with a lock that both take.
  *
- * Context: May sleep. The dma-buf reservation lock must not be held.
+ * Context: May sleep. Takes no lock, so the importer may take its own one inside
+ * the reservation lock, as an unmap does.
  *
  * Return: 0. -EFAULT, and nothing is copied, if the bytes are not inside the
  * buffer or if it is not mapped, so that a copy that comes after a revoke needs
- * no check. An exporter of scatterlists may return other errors.
+ * no check.
  */
 int dma_buf_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
 		     size_t len, bool write)
@@ -143,6 +205,8 @@ int dma_buf_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
 	size = cpu->attach->dmabuf->size;
 	if (offset > size || len > size - offset)
 		return -EFAULT;
-	return len ? dma_buf_cpu_ops(cpu)->copy(cpu, offset, mem, len, write) : 0;
+	if (len)
+		dma_buf_cpu_ops(cpu->attach)->copy(cpu, offset, mem, len, write);
+	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_cpu_copy, "DMA_BUF");

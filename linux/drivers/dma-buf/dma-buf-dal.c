@@ -83,16 +83,32 @@ dma_buf_dal_obstacle(const struct dma_buf_mapping_match *exp,
 					 imp, name);
 }
 
+/* Does any request accept MMIO of peers? */
+static bool dma_buf_dal_wants_peers(const struct dma_buf_match_args *args)
+{
+	const struct dma_buf_mapping_match *imp = args->imp_matches;
+	size_t i;
+
+	for (i = 0; i < args->imp_len; i++, imp++) {
+		if (imp->type == &dma_buf_mapping_dal_type &&
+		    imp->sgt_data.dal_accepts & DMA_BUF_DAL_PEER)
+			return true;
+		if (imp->type == &dma_buf_mapping_sgt_type &&
+		    imp->sgt_data.importer_accepts_p2p)
+			return true;
+	}
+	return false;
+}
+
 /*
- * Exporters may look at the importer's ops: what the request accepts, they must
- * allow. A request may want less, as another one may be for peers.
+ * Exporters may look at the importer's ops, which say the same as all requests
+ * together: one of them may want less, as another one is for peers.
  */
-static bool dma_buf_dal_ops_contradict(const struct dma_buf_match_args *args,
-				       u8 accepts)
+static bool dma_buf_dal_ops_contradict(const struct dma_buf_match_args *args)
 {
 	const struct dma_buf_attach_ops *ops = args->attach->importer_ops;
 
-	return ops && !ops->allow_peer2peer && (accepts & DMA_BUF_DAL_PEER);
+	return ops && ops->allow_peer2peer != dma_buf_dal_wants_peers(args);
 }
 
 static int dma_buf_dal_match(struct dma_buf_match_args *args,
@@ -108,7 +124,7 @@ static int dma_buf_dal_match(struct dma_buf_match_args *args,
 	if (WARN_ON(!imp->sgt_data.importing_dma_device || !accepts ||
 		    accepts & ~DMA_BUF_DAL_ANY))
 		return -EINVAL;
-	if (WARN_ON(dma_buf_dal_ops_contradict(args, accepts)))
+	if (WARN_ON(dma_buf_dal_ops_contradict(args)))
 		return -EINVAL;
 
 	why = dma_buf_dal_obstacle(exp, imp, args->dmabuf);
@@ -194,7 +210,7 @@ static int dma_buf_dal_pin_and_map(struct dma_buf_dal *dal)
 
 static const char *dma_buf_dal_route_name(const struct dma_buf_dal *dal)
 {
-	if (dal->place.memory != DMA_BUF_MEMORY_PEER)
+	if (!dma_buf_sgt_p2p_allowed(dal->attach))
 		return "none";
 	return dma_buf_p2p_route_name(dal->place.route);
 }
@@ -216,8 +232,9 @@ static size_t dma_buf_dal_ranges(const struct dma_buf_dal *dal)
  * @dir:	[in]	direction of the DMA transfers
  *
  * An importer may have any number of mappings of one attachment, for several
- * devices, if the exporter lends physical memory. An exporter that maps itself
- * only knows the device of the match.
+ * devices, if the core maps, that is, if the match was made with an offer of PAL.
+ * An exporter that maps itself only knows the device of the match, and maps once
+ * at a time.
  *
  * The importer must undo this with dma_buf_dal_unmap(), at the latest when
  * &dma_buf_attach_ops.invalidate_mappings asks for it. For a static importer the
@@ -228,8 +245,9 @@ static size_t dma_buf_dal_ranges(const struct dma_buf_dal *dal)
  *
  * Return: 0. -EINVAL if the slice is empty or not inside the buffer, or for an
  * attachment of another type; -EOPNOTSUPP if @dev does not reach the memory;
- * -ENODEV if the memory is revoked; -EINTR if a signal came; else what the DMA
- * API or the exporter returns.
+ * -EBUSY if the exporter maps itself and has not unmapped yet; -ENODEV if the
+ * memory is revoked; -ERESTARTSYS if a signal came; else what the DMA API or the
+ * exporter returns.
  */
 int dma_buf_dal_map_for(struct dma_buf_attachment *attach,
 			struct dma_buf_dal *dal, struct device *dev,
@@ -240,7 +258,7 @@ int dma_buf_dal_map_for(struct dma_buf_attachment *attach,
 	might_sleep();
 
 	if (WARN_ON(!attach || !attach->dmabuf || !dal || !dev ||
-		    !dma_buf_is_dal(attach)))
+		    !dma_buf_is_dal(attach) || !valid_dma_direction(dir)))
 		return -EINVAL;
 
 	dma_resv_assert_held(attach->dmabuf->resv);

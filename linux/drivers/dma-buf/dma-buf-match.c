@@ -267,6 +267,15 @@ dma_buf_match_requested(const struct dma_buf_match_args *args,
 	return NULL;
 }
 
+/* What nobody may have as it is does not become available by a converter */
+static int dma_buf_match_unobstructed(struct dma_buf_match_args *args,
+				      const struct dma_buf_mapping_match *exp)
+{
+	if (exp->type != &dma_buf_mapping_pal_type || !exp->pal_data.obstacle)
+		return 0;
+	return dma_buf_match_refuse(args, exp->pal_data.obstacle);
+}
+
 /* Serve the importer from this offer by way of this converter */
 static int dma_buf_match_convert(struct dma_buf_match_args *args,
 				 const struct dma_buf_mapping_match *exp,
@@ -282,7 +291,8 @@ static int dma_buf_match_convert(struct dma_buf_match_args *args,
 		return -EOPNOTSUPP;
 
 	args->why = "refused";
-	ret = converter->offer(args, exp, &offer);
+	ret = dma_buf_match_unobstructed(args, exp) ?:
+	      converter->offer(args, exp, &offer);
 	if (ret) {
 		dma_buf_match_trace(args, exp, imp, args->why, ret);
 		return ret;

@@ -98,8 +98,8 @@ static void copy_mmio(void __iomem *io, void *mem, size_t len, bool write)
 		memcpy_fromio(mem, io, len);
 }
 
-static int pal_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
-			size_t len, bool write)
+static void pal_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
+			 size_t len, bool write)
 {
 	const struct dma_buf_phys_list *list = cpu->list;
 	const bool is_ram = list->memory == DMA_BUF_PHYS_RAM;
@@ -119,7 +119,6 @@ static int pal_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
 		iter.range++;
 		iter.offset = 0;
 	}
-	return 0;
 }
 
 static const struct dma_buf_mapping_cpu_exp_ops pal_cpu_ops = {

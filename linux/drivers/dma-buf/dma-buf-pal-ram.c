@@ -104,7 +104,8 @@ static int pal_ram_attach(struct dma_buf_pal_source *source,
  * dma_buf_pal_source_init_ram - prepare RAM for export
  * @source: embedded in the exporter's structure
  * @obstacle: why nobody may have its physical addresses, as a word for
- *	dma_buf_match_refuse(), such as "encrypted"; NULL if they may
+ *	dma_buf_match_refuse(), such as "encrypted"; NULL if they may. Importers
+ *	that converters would serve from the addresses are refused as well.
  *
  * For memory with struct pages that is cached, that does not move, and that the
  * exporter keeps until the buffer is released. There is no list yet;

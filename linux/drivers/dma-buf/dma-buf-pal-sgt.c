@@ -20,12 +20,14 @@
 
 /*
  * What the importer gets, and what an unmap gives back. The scatterlist is that
- * of @mapped.
+ * of @mapped. @need_unmap is what the DMA API said right after the map: a later
+ * dma_set_mask() may change its answer, and would leave a bounce buffer behind.
  */
 struct pal_sgt {
 	struct sg_table sgt;
 	struct sg_table *mapped;
 	struct dma_buf_phys_list *list;
+	bool need_unmap;
 };
 
 /* 0 if there are more than fit into a scatterlist */
@@ -120,7 +122,7 @@ static void list_unmap(struct dma_buf_attachment *attach, struct pal_sgt *map,
 	struct device *dev = dma_buf_sgt_dma_device(attach);
 
 	if (map->list->memory == DMA_BUF_PHYS_RAM) {
-		if (dma_need_unmap(dev))
+		if (map->need_unmap)
 			dma_unmap_sgtable(dev, map->mapped, dir, 0);
 		ram_free(map->mapped);
 	} else {
@@ -152,6 +154,7 @@ static struct sg_table *pal_sgt_map(struct dma_buf_attachment *attach,
 		goto err_unmap;
 	}
 	map->sgt = *map->mapped;
+	map->need_unmap = dma_need_unmap(dma_buf_sgt_dma_device(attach));
 	return &map->sgt;
 
 err_unmap:

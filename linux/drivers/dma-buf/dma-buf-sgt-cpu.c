@@ -20,30 +20,38 @@ static void sgt_cpu_unmap(struct dma_buf_cpu *cpu)
 	dma_buf_vunmap(cpu->attach->dmabuf, &cpu->map);
 }
 
-static int sgt_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
-			size_t len, bool write)
+/* A write may leave the rest of a cache line as it was */
+static enum dma_data_direction access_dir(bool write)
 {
-	/* A write may leave the rest of a cache line as it was */
-	const enum dma_data_direction dir =
-		write ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE;
-	struct dma_buf *dmabuf = cpu->attach->dmabuf;
-	struct iosys_map map = cpu->map;
-	int ret;
+	return write ? DMA_BIDIRECTIONAL : DMA_FROM_DEVICE;
+}
 
-	ret = dma_buf_begin_cpu_access(dmabuf, dir);
-	if (ret)
-		return ret;
+static int sgt_cpu_begin(struct dma_buf_attachment *attach, bool write)
+{
+	return dma_buf_begin_cpu_access(attach->dmabuf, access_dir(write));
+}
+
+static int sgt_cpu_end(struct dma_buf_attachment *attach, bool write)
+{
+	return dma_buf_end_cpu_access(attach->dmabuf, access_dir(write));
+}
+
+static void sgt_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
+			 size_t len, bool write)
+{
+	struct iosys_map map = cpu->map;
 
 	if (write)
 		iosys_map_memcpy_to(&map, offset, mem, len);
 	else
 		iosys_map_memcpy_from(mem, &map, offset, len);
-	return dma_buf_end_cpu_access(dmabuf, dir);
 }
 
 static const struct dma_buf_mapping_cpu_exp_ops sgt_cpu_ops = {
 	.map = sgt_cpu_map,
 	.unmap = sgt_cpu_unmap,
+	.begin = sgt_cpu_begin,
+	.end = sgt_cpu_end,
 	.copy = sgt_cpu_copy,
 };
 

@@ -197,6 +197,33 @@ const struct dma_buf_mapping_type dma_buf_mapping_sgt_type = {
 EXPORT_SYMBOL_NS_GPL(dma_buf_mapping_sgt_type, "DMA_BUF");
 
 /**
+ * dma_buf_sgt_exporter_ops - with which ops does the exporter map?
+ * @attach: attachment whose match has been made
+ *
+ * For exporters whose &dma_buf_ops.attach depends on how they map later. The
+ * core maps with these ops for importers of DAL as well.
+ *
+ * Context: Any.
+ *
+ * Return: The ops of the exporter's own offer of SGT, NULL if the match was made
+ * with another offer, or is not about DMA addresses.
+ */
+const struct dma_buf_mapping_sgt_exp_ops *
+dma_buf_sgt_exporter_ops(const struct dma_buf_attachment *attach)
+{
+	const struct dma_buf_converter *converter =
+		dma_buf_converter_by_ops(attach->map_type.exp_ops);
+
+	if (!dma_buf_is_sgt(attach))
+		return NULL;
+	if (converter && converter->from != &dma_buf_mapping_sgt_type)
+		return NULL;
+	return container_of(attach->converted ?: attach->map_type.exp_ops,
+			    const struct dma_buf_mapping_sgt_exp_ops, ops);
+}
+EXPORT_SYMBOL_NS_GPL(dma_buf_sgt_exporter_ops, "DMA_BUF");
+
+/**
  * dma_buf_sgt_dynamic_attach - attach a device that follows a moving buffer
  * @dmabuf:		[in]	buffer to attach to
  * @dev:		[in]	device whose DMA API maps the buffer
@@ -482,6 +509,13 @@ static bool dma_buf_sgt_is_converted(const struct dma_buf_attachment *attach)
 	return attach->map_type.exp_ops == dma_buf_pal_to_sgt.ops;
 }
 
+/* An exporter of MMIO that has recorded no route may have moved it to RAM */
+static bool dma_buf_sgt_is_peer(const struct dma_buf_attachment *attach)
+{
+	return dma_buf_sgt_p2p_allowed(attach) &&
+	       attach->map_type.sgt_data.p2p_route != DMA_BUF_P2P_NO_ROUTE;
+}
+
 /**
  * dma_buf_sgt_place - tell an importer what its scatterlist leads to
  * @attach:	[in]	attachment of the SGT type, mapped
@@ -489,7 +523,10 @@ static bool dma_buf_sgt_is_converted(const struct dma_buf_attachment *attach)
  *
  * An importer can decide by this about ATS, steering tags, or where its queues
  * are, without a look at the addresses. What the exporter has not told is
- * %DMA_BUF_MEMORY_UNKNOWN.
+ * %DMA_BUF_MEMORY_UNKNOWN: that goes for exporters of MMIO as well, as they may
+ * move the buffer to system memory, unless they map with
+ * dma_buf_phys_vec_to_sgt(), which records the route. If there are several
+ * mappings, this is about the last one.
  *
  * Context: The dma-buf reservation lock must be held.
  */
@@ -507,7 +544,7 @@ void dma_buf_sgt_place(const struct dma_buf_attachment *attach,
 	if (dma_buf_sgt_is_converted(attach)) {
 		dma_buf_pal_source_place(dma_buf_pal_source_of(attach->converted),
 					 place);
-	} else if (dma_buf_sgt_p2p_allowed(attach)) {
+	} else if (dma_buf_sgt_is_peer(attach)) {
 		peer = attach->map_type.sgt_data.exporting_p2p_device;
 		place->memory = DMA_BUF_MEMORY_PEER;
 		place->peer = peer;

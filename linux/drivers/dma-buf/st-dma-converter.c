@@ -7,12 +7,14 @@
 #include <linux/dma-buf-cpu.h>
 #include <linux/dma-buf-dal.h>
 #include <linux/dma-buf-mapping.h>
+#include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/dma-resv.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/platform_device.h>
 #include <linux/prandom.h>
+#include <linux/rwsem.h>
 #include <linux/vmalloc.h>
 
 #include "dma-buf-converter.h"
@@ -410,6 +412,7 @@ attach_dal(struct dma_buf *dmabuf, struct device *dev, u8 accepts,
 	return dma_buf_mapping_attach(dmabuf, &request, 1, ops, NULL);
 }
 
+/* The core maps RAM for coherent devices alone, and refuses all others */
 static struct dma_buf_attachment *borrow_dal(struct kunit *test,
 					     struct lender *lender,
 					     struct device *dev)
@@ -418,7 +421,12 @@ static struct dma_buf_attachment *borrow_dal(struct kunit *test,
 		attach_dal(lender->dmabuf, dev, DMA_BUF_DAL_ANY,
 			   &p2p_borrower_ops);
 
+	if (!dev_is_dma_coherent(dev)) {
+		KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR(attach));
+		kunit_skip(test, "platform devices are not coherent here");
+	}
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_NULL(test, dma_buf_sgt_exporter_ops(attach));
 	KUNIT_EXPECT_TRUE(test, dma_buf_is_dal(attach));
 	KUNIT_EXPECT_PTR_EQ(test, dev, dma_buf_dal_device(attach));
 	KUNIT_EXPECT_PTR_EQ(test, dev, dma_buf_sgt_dma_device(attach));
@@ -564,7 +572,6 @@ static void test_dal_contradiction(struct kunit *test)
 {
 	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
 	struct device *dev = dma_device(test);
-	struct dma_buf_attachment *attach;
 
 	kunit_warning_suppress(test) {
 		KUNIT_EXPECT_EQ(test, -EINVAL,
@@ -574,11 +581,32 @@ static void test_dal_contradiction(struct kunit *test)
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 	}
 
-	/* It may be another request that is for peers */
-	attach = attach_dal(lender->dmabuf, dev, DMA_BUF_DAL_RAM,
-			    &p2p_borrower_ops);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
-	dma_buf_detach(lender->dmabuf, attach);
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				PTR_ERR(attach_dal(lender->dmabuf, dev,
+						   DMA_BUF_DAL_RAM,
+						   &p2p_borrower_ops)));
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+}
+
+/* A request may want less than the ops allow, if another one is for peers */
+static void test_dal_two_requests(struct kunit *test)
+{
+	struct lender *lender = lender_new(test, DMA_BUF_PHYS_RAM);
+	struct device *dev = dma_device(test);
+	const struct dma_buf_mapping_match requests[] = {
+		DMA_BUF_IMAPPING_DAL(dev, DMA_BUF_DAL_BUS_ADDRESS),
+		DMA_BUF_IMAPPING_DAL(dev, DMA_BUF_DAL_RAM),
+	};
+	struct dma_buf_attachment *attach;
+
+	attach = dma_buf_mapping_attach(lender->dmabuf, requests, 2,
+					&p2p_borrower_ops, lender);
+	KUNIT_ASSERT_EQ(test, dev_is_dma_coherent(dev) ? 0 : -EOPNOTSUPP,
+			PTR_ERR_OR_ZERO(attach));
+	if (!IS_ERR(attach))
+		dma_buf_detach(lender->dmabuf, attach);
 }
 
 /* ---- SGT -> DAL: an exporter that maps itself, and pins ---- */
@@ -586,6 +614,7 @@ static void test_dal_contradiction(struct kunit *test)
 struct native {
 	struct dma_buf *dmabuf;
 	struct page *pages[PAGES];
+	struct sg_table table;
 	int pins, maps;
 };
 
@@ -648,6 +677,7 @@ static void native_free(void *data)
 
 	if (native->dmabuf)
 		__fput_sync(native->dmabuf->file);
+	sg_free_table(&native->table);
 	for (int i = 0; i < PAGES; i++)
 		if (native->pages[i])
 			__free_page(native->pages[i]);
@@ -707,6 +737,8 @@ static void test_dal_of_scatterlist(struct kunit *test)
 	attach = attach_dal(native->dmabuf, dma_device(test), DMA_BUF_DAL_RAM,
 			    NULL);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_TRUE(test, dma_buf_sgt_exporter_ops(attach)->map_dma_buf ==
+			  native_map);
 	KUNIT_ASSERT_EQ(test, 0, map_dal(attach, &dal, PAGE_SIZE / 2,
 					 (PAGES - 1) * PAGE_SIZE));
 	KUNIT_EXPECT_EQ(test, 1, native->pins);
@@ -723,13 +755,116 @@ static void test_dal_of_scatterlist(struct kunit *test)
 	dma_buf_detach(native->dmabuf, attach);
 }
 
+/* As the heaps do it: one table, which a second map would map once more */
+static struct sg_table *table_map(struct dma_buf_attachment *attach,
+				  enum dma_data_direction dir)
+{
+	struct native *native = attach->dmabuf->priv;
+
+	if (dma_map_sgtable(dma_buf_sgt_dma_device(attach), &native->table, dir, 0))
+		return ERR_PTR(-ENOMEM);
+	native->maps++;
+	return &native->table;
+}
+
+static void table_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+			enum dma_data_direction dir)
+{
+	struct native *native = attach->dmabuf->priv;
+
+	native->maps--;
+	dma_unmap_sgtable(dma_buf_sgt_dma_device(attach), sgt, dir, 0);
+}
+
+static const struct dma_buf_ops table_ops = {
+	DMA_BUF_SIMPLE_SGT_EXP_MATCH(table_map, table_unmap),
+	.release = lender_release,
+};
+
+static struct dma_buf_attachment *attach_table(struct kunit *test,
+					       struct native *native)
+{
+	struct dma_buf_attachment *attach;
+	struct scatterlist *sgl;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0, sg_alloc_table(&native->table, PAGES,
+						GFP_KERNEL));
+	for_each_sgtable_sg(&native->table, sgl, i)
+		sg_set_page(sgl, native->pages[i], PAGE_SIZE, 0);
+	native->dmabuf->ops = &table_ops;
+	attach = attach_dal(native->dmabuf, dma_device(test), DMA_BUF_DAL_RAM,
+			    NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	return attach;
+}
+
+static void test_dal_one_mapping(struct kunit *test)
+{
+	struct native *native = native_new(test);
+	struct dma_buf_attachment *attach = attach_table(test, native);
+	struct dma_buf_dal first, second;
+
+	for (int i = 0; i < 2; i++) {
+		KUNIT_ASSERT_EQ(test, 0, map_dal(attach, &first, PAGE_SIZE / 2,
+						 (PAGES - 1) * PAGE_SIZE));
+		KUNIT_EXPECT_EQ(test, -EBUSY,
+				map_dal(attach, &second, 0, PAGE_SIZE));
+		KUNIT_EXPECT_NULL(test, second.attach);
+		KUNIT_EXPECT_EQ(test, 1, native->maps);
+		check_native(test, native, &first);
+		unmap_dal(&first);
+		KUNIT_EXPECT_EQ(test, 0, native->maps);
+	}
+	dma_buf_detach(native->dmabuf, attach);
+}
+
+/* A stub, as virtio-gpu returns it to importers that do without addresses */
+static struct sg_table *stub_map(struct dma_buf_attachment *attach,
+				 enum dma_data_direction dir)
+{
+	struct native *native = attach->dmabuf->priv;
+
+	native->maps++;
+	return &native->table;
+}
+
+static void stub_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+		       enum dma_data_direction dir)
+{
+	((struct native *)attach->dmabuf->priv)->maps--;
+}
+
+static const struct dma_buf_ops stub_ops = {
+	DMA_BUF_SIMPLE_SGT_EXP_MATCH(stub_map, stub_unmap),
+	.release = lender_release,
+};
+
+static void test_dal_no_addresses(struct kunit *test)
+{
+	struct native *native = native_new(test);
+	struct dma_buf_attachment *attach;
+	struct dma_buf_dal dal;
+
+	native->dmabuf->ops = &stub_ops;
+	attach = attach_dal(native->dmabuf, dma_device(test), DMA_BUF_DAL_RAM,
+			    NULL);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, map_dal(attach, &dal, 0, 1));
+	KUNIT_EXPECT_EQ(test, 0, native->maps);
+	dma_buf_detach(native->dmabuf, attach);
+}
+
 static struct kunit_case dma_buf_dal_cases[] = {
 	KUNIT_CASE(test_dal_ram),
 	KUNIT_CASE(test_dal_outside),
 	KUNIT_CASE(test_dal_two_devices),
 	KUNIT_CASE(test_dal_refused),
 	KUNIT_CASE(test_dal_contradiction),
+	KUNIT_CASE(test_dal_two_requests),
 	KUNIT_CASE(test_dal_of_scatterlist),
+	KUNIT_CASE(test_dal_one_mapping),
+	KUNIT_CASE(test_dal_no_addresses),
 	{}
 };
 
@@ -837,6 +972,95 @@ static void native_vunmap(struct dma_buf *dmabuf, struct iosys_map *map)
 	vunmap(map->vaddr);
 }
 
+/*
+ * An importer as dma-buf-mapping.rst shows it: its lock keeps copies and the unmap
+ * apart, and is taken inside the reservation lock when the exporter asks for it.
+ */
+struct soft {
+	struct rw_semaphore lock;
+	struct dma_buf_cpu cpu;
+	int accesses, within;
+};
+
+static int soft_write(struct soft *soft, struct dma_buf_attachment *attach,
+		      u32 value)
+{
+	int ret = dma_buf_cpu_begin(attach, true);
+
+	if (ret)
+		return ret;
+	down_read(&soft->lock);
+	ret = dma_buf_cpu_copy(&soft->cpu, 0, &value, sizeof(value), true);
+	up_read(&soft->lock);
+	return dma_buf_cpu_end(attach, true) ?: ret;
+}
+
+static void soft_invalidate(struct dma_buf_attachment *attach)
+{
+	struct soft *soft = attach->importer_priv;
+
+	down_write(&soft->lock);
+	if (dma_buf_cpu_mapped(&soft->cpu))
+		dma_buf_cpu_unmap(&soft->cpu);
+	up_write(&soft->lock);
+}
+
+static const struct dma_buf_attach_ops soft_ops = {
+	.invalidate_mappings = soft_invalidate,
+};
+
+/* Takes the reservation lock, as amdgpu, i915 and panthor do */
+static int soft_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+{
+	struct dma_buf_attachment *attach =
+		list_first_entry(&dmabuf->attachments,
+				 struct dma_buf_attachment, node);
+	struct soft *soft = attach->importer_priv;
+
+	dma_resv_lock(dmabuf->resv, NULL);
+	soft->accesses++;
+	soft->within += rwsem_is_locked(&soft->lock);
+	dma_resv_unlock(dmabuf->resv);
+	return 0;
+}
+
+static const struct dma_buf_ops soft_exporter_ops = {
+	DMA_BUF_SIMPLE_SGT_EXP_MATCH(native_map, native_unmap),
+	.vmap = native_vmap,
+	.vunmap = native_vunmap,
+	.begin_cpu_access = soft_access,
+	.end_cpu_access = soft_access,
+	.release = lender_release,
+};
+
+/* Lockdep sees the order of both locks, in a copy and in an unmap */
+static void test_cpu_locks(struct kunit *test)
+{
+	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_CPU();
+	struct soft *soft = kunit_kzalloc(test, sizeof(*soft), GFP_KERNEL);
+	struct native *native = native_new(test);
+	struct dma_buf_attachment *attach;
+
+	KUNIT_ASSERT_NOT_NULL(test, soft);
+	init_rwsem(&soft->lock);
+	native->dmabuf->ops = &soft_exporter_ops;
+	attach = dma_buf_mapping_attach(native->dmabuf, &request, 1, &soft_ops,
+					soft);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, attach);
+	KUNIT_ASSERT_EQ(test, 0, map_cpu(attach, &soft->cpu));
+	KUNIT_EXPECT_EQ(test, 0, soft_write(soft, attach, 0x12345678));
+	KUNIT_EXPECT_EQ(test, 0x12345678,
+			*(u32 *)page_address(native->pages[0]));
+	dma_resv_lock(native->dmabuf->resv, NULL);
+	dma_buf_invalidate_mappings(native->dmabuf);
+	dma_resv_unlock(native->dmabuf->resv);
+	KUNIT_EXPECT_FALSE(test, dma_buf_cpu_mapped(&soft->cpu));
+	KUNIT_EXPECT_EQ(test, -EFAULT, soft_write(soft, attach, 0));
+	KUNIT_EXPECT_EQ(test, 4, soft->accesses);
+	KUNIT_EXPECT_EQ(test, 0, soft->within);
+	dma_buf_detach(native->dmabuf, attach);
+}
+
 /* An exporter of scatterlists, with and without a vmap */
 static void test_cpu_vmap(struct kunit *test)
 {
@@ -867,6 +1091,7 @@ static void test_cpu_vmap(struct kunit *test)
 static struct kunit_case dma_buf_cpu_cases[] = {
 	KUNIT_CASE(test_cpu_ram),
 	KUNIT_CASE(test_cpu_vmap),
+	KUNIT_CASE(test_cpu_locks),
 	{}
 };
 

@@ -17,11 +17,13 @@
 #include <linux/dma-resv.h>
 #include <linux/file.h>
 #include <linux/io.h>
+#include <linux/iommu.h>
 #include <linux/moduleparam.h>
 #include <linux/pci.h>
 #include <linux/pci-p2pdma.h>
 #include <linux/prandom.h>
 #include <linux/random.h>
+#include <linux/scatterlist.h>
 #include <linux/sched.h>
 #include <linux/string.h>
 
@@ -44,6 +46,7 @@ struct bar {
 	struct pci_dev *exporter, *importer;
 	struct p2pdma_provider *provider;
 	void *group;
+	void *ram;
 };
 
 static void bar_release(struct dma_buf *dmabuf)
@@ -342,13 +345,19 @@ static void test_beyond_one_entry(struct kunit *test)
 
 /* ---- DAL ---- */
 
+static const struct dma_buf_attach_ops bar_ram_ops = {
+	.invalidate_mappings = bar_invalidate,
+};
+
 static struct dma_buf_attachment *bar_attach_dal(struct bar *bar, u8 accepts)
 {
 	const struct dma_buf_mapping_match request =
 		DMA_BUF_IMAPPING_DAL(&bar->importer->dev, accepts);
+	const bool peers = accepts & DMA_BUF_DAL_PEER;
 
 	return dma_buf_mapping_attach(bar->dmabuf, &request, 1,
-				      &bar_importer_ops, bar);
+				      peers ? &bar_importer_ops : &bar_ram_ops,
+				      bar);
 }
 
 static int bar_map_dal(struct dma_buf_attachment *attach,
@@ -369,6 +378,27 @@ static void bar_unmap_dal(struct dma_buf_dal *dal)
 	dma_resv_lock(dmabuf->resv, NULL);
 	dma_buf_dal_unmap(dal);
 	dma_resv_unlock(dmabuf->resv);
+}
+
+static phys_addr_t translate(const struct dma_buf_dal *dal, dma_addr_t addr)
+{
+	return iommu_iova_to_phys(iommu_get_domain_for_dev(dal->dev), addr);
+}
+
+/* Each stretch of the exporter's memory, asked from the IOMMU: its two ends */
+static void check_iova(struct kunit *test, const struct dma_buf_dal *dal,
+		       struct dma_buf_phys_iter *phys, dma_addr_t addr, size_t len)
+{
+	phys_addr_t paddr;
+	size_t part;
+
+	for (; len; len -= part, addr += part) {
+		part = dma_buf_phys_iter_next(phys, len, &paddr);
+		KUNIT_ASSERT_NE(test, 0, part);
+		KUNIT_ASSERT_EQ(test, paddr, translate(dal, addr));
+		KUNIT_ASSERT_EQ(test, paddr + part - 1,
+				translate(dal, addr + part - 1));
+	}
 }
 
 /* In one piece of IOVA, or where the range is; never more than is left */
@@ -392,6 +422,7 @@ static void check_dal(struct kunit *test, struct bar *bar,
 						       &phys));
 		if (place->route == DMA_BUF_P2P_HOST_BRIDGE_IOVA) {
 			KUNIT_ASSERT_EQ(test, first + done, addr);
+			check_iova(test, dal, &phys, addr, len);
 		} else {
 			KUNIT_ASSERT_EQ(test, len,
 					dma_buf_phys_iter_next(&phys, len, &paddr));
@@ -503,6 +534,106 @@ static void test_dal_routes(struct kunit *test)
 		if (!IS_ERR(attach))
 			dma_buf_detach(bar->dmabuf, attach);
 	}
+}
+
+/* ---- A buffer that its exporter has moved to RAM, as amdgpu and xe do ---- */
+
+static struct sg_table *moved_map(struct dma_buf_attachment *attach,
+				  enum dma_data_direction dir)
+{
+	struct bar *bar = attach->dmabuf->priv;
+	struct sg_table *sgt = kzalloc_obj(*sgt);
+
+	if (!sgt || sg_alloc_table(sgt, 1, GFP_KERNEL))
+		goto err_free;
+	sg_set_buf(sgt->sgl, bar->ram, PAGE_SIZE);
+	if (!dma_map_sgtable(dma_buf_sgt_dma_device(attach), sgt, dir, 0))
+		return sgt;
+	sg_free_table(sgt);
+err_free:
+	kfree(sgt);
+	return ERR_PTR(-ENOMEM);
+}
+
+static void moved_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt,
+			enum dma_data_direction dir)
+{
+	dma_unmap_sgtable(dma_buf_sgt_dma_device(attach), sgt, dir, 0);
+	sg_free_table(sgt);
+	kfree(sgt);
+}
+
+static const struct dma_buf_mapping_sgt_exp_ops moved_sgt_ops = {
+	.map_dma_buf = moved_map,
+	.unmap_dma_buf = moved_unmap,
+};
+
+static int moved_match(struct dma_buf_match_args *args)
+{
+	const struct bar *bar = args->dmabuf->priv;
+	const struct dma_buf_mapping_match offer =
+		DMA_BUF_EMAPPING_SGT_P2P(&moved_sgt_ops, bar->exporter);
+
+	return dma_buf_match_mapping(args, &offer, 1);
+}
+
+static const struct dma_buf_ops moved_ops = {
+	.match_mapping = moved_match,
+	.release = bar_release,
+};
+
+static void check_unknown(struct kunit *test, const struct dma_buf_place *place)
+{
+	KUNIT_EXPECT_EQ(test, DMA_BUF_MEMORY_UNKNOWN, place->memory);
+	KUNIT_EXPECT_EQ(test, DMA_BUF_P2P_NO_ROUTE, place->route);
+	KUNIT_EXPECT_EQ(test, NUMA_NO_NODE, place->node);
+	KUNIT_EXPECT_NULL(test, place->peer);
+}
+
+static struct bar *moved_new(struct kunit *test)
+{
+	struct bar *bar = bar_new(test, 1, PAGE_SIZE);
+
+	bar->ram = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, bar->ram);
+	bar->dmabuf->ops = &moved_ops;
+	return bar;
+}
+
+/* The offer was made for MMIO; nobody may conclude that this is what is mapped */
+static void test_place_of_moved(struct kunit *test)
+{
+	struct bar *bar = moved_new(test);
+	struct dma_buf_attachment *attach = bar_must_attach(test, bar);
+	struct dma_buf_place place;
+	struct sg_table *sgt;
+
+	if (!attach)
+		return;
+	sgt = bar_map(attach);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
+	dma_resv_lock(bar->dmabuf->resv, NULL);
+	dma_buf_sgt_place(attach, &place);
+	dma_resv_unlock(bar->dmabuf->resv);
+	check_unknown(test, &place);
+	bar_unmap(attach, sgt);
+	dma_buf_detach(bar->dmabuf, attach);
+}
+
+static void test_dal_place_of_moved(struct kunit *test)
+{
+	struct bar *bar = moved_new(test);
+	struct dma_buf_attachment *attach = dal_must_attach(test, bar);
+	struct dma_buf_dal_iter iter;
+	struct dma_buf_dal dal;
+
+	if (!attach)
+		return;
+	KUNIT_ASSERT_EQ(test, 0, bar_map_dal(attach, &dal, 0, PAGE_SIZE));
+	dma_buf_dal_start(&dal, 0, &iter);
+	check_unknown(test, dma_buf_dal_place(&iter));
+	bar_unmap_dal(&dal);
+	dma_buf_detach(bar->dmabuf, attach);
 }
 
 /* ---- CPU: the same bytes as through the BAR itself ---- */
@@ -679,7 +810,11 @@ static void sweep(struct kunit *test, size_t count, size_t len)
 	sweep_way(test, whole_way, 4, count, len);
 }
 
-/* A bus address takes no memory but that of the attachment */
+/*
+ * Only the allocation of the attachment has to fail the call. A bus address takes
+ * no other memory, and the DMA API may have another way out, such as an IOVA that
+ * is cached.
+ */
 static void test_faults_dal_one_range(struct kunit *test)
 {
 	sweep_way(test, whole_way_dal, 1, 1, PAGE_SIZE);
@@ -726,6 +861,8 @@ static struct kunit_case dma_buf_p2p_cases[] = {
 	KUNIT_CASE(test_dal_slices),
 	KUNIT_CASE(test_dal_beyond_4g),
 	KUNIT_CASE(test_dal_routes),
+	KUNIT_CASE(test_place_of_moved),
+	KUNIT_CASE(test_dal_place_of_moved),
 	KUNIT_CASE(test_cpu_bar),
 	KUNIT_CASE(test_unwinds_half_way),
 	KUNIT_CASE(test_faults_one_range),

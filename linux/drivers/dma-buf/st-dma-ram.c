@@ -4,6 +4,9 @@
  */
 #include <kunit/device.h>
 #include <kunit/test.h>
+#include <linux/dma-buf-cpu.h>
+#include <linux/dma-buf-dal.h>
+#include <linux/dma-buf-sgt.h>
 #include <linux/dma-resv.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
@@ -327,13 +330,35 @@ static void test_wrong_size(struct kunit *test)
 	expect_list(owner, 1);
 }
 
-/* Not offered, and the importer learns why */
+static void expect_obstacle(struct kunit *test,
+			    const struct dma_buf_mapping_match *offer,
+			    struct dma_buf_mapping_match request)
+{
+	struct dma_buf_match_query query = { .request = request };
+
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, dma_buf_match_query(&query, offer, 1));
+	KUNIT_EXPECT_STREQ(test, "uncached", query.why);
+}
+
+/* The exporter has no vmap, and what it lends is not for the CPU either */
+static void expect_no_copies(struct kunit *test, struct owner *owner)
+{
+	const struct dma_buf_mapping_match request = DMA_BUF_IMAPPING_CPU();
+	struct dma_buf_attachment *attach;
+
+	attach = dma_buf_mapping_attach(owner->dmabuf, &request, 1, &user_ops,
+					owner);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR(attach));
+}
+
+/* Not offered, by no converter either, and the importer learns why */
 static void test_obstacle(struct kunit *test)
 {
-	struct dma_buf_match_query query = { .request = DMA_BUF_IMAPPING_PAL() };
+	struct device *dev = kunit_device_register(test, "dma-buf-ram");
 	struct owner *owner = owner_new(test);
 	struct dma_buf_mapping_match offer;
 
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
 	owner_add(owner, 0, 0);
 	owner_export(owner, "uncached");
 	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, PTR_ERR(use(owner)));
@@ -341,8 +366,11 @@ static void test_obstacle(struct kunit *test)
 
 	offer = dma_buf_pal_source_offer(&owner->source);
 	KUNIT_EXPECT_FALSE(test, offer.pal_data.is_ram);
-	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, dma_buf_match_query(&query, &offer, 1));
-	KUNIT_EXPECT_STREQ(test, "uncached", query.why);
+	expect_obstacle(test, &offer, DMA_BUF_IMAPPING_PAL());
+	expect_obstacle(test, &offer, DMA_BUF_IMAPPING_SGT(dev, false));
+	expect_obstacle(test, &offer, DMA_BUF_IMAPPING_DAL(dev, DMA_BUF_DAL_RAM));
+	expect_obstacle(test, &offer, DMA_BUF_IMAPPING_CPU());
+	expect_no_copies(test, owner);
 }
 
 static struct kunit_case ram_cases[] = {

@@ -50,7 +50,22 @@ struct dma_buf_cpu {
 
 int dma_buf_cpu_map(struct dma_buf_attachment *attach, struct dma_buf_cpu *cpu);
 void dma_buf_cpu_unmap(struct dma_buf_cpu *cpu);
+int dma_buf_cpu_begin(struct dma_buf_attachment *attach, bool write);
+int dma_buf_cpu_end(struct dma_buf_attachment *attach, bool write);
 int dma_buf_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
 		     size_t len, bool write);
+
+/**
+ * dma_buf_cpu_mapped - can a buffer be copied to and from?
+ * @cpu: what dma_buf_cpu_map() filled in, or zeroes
+ *
+ * Context: Any. Keep map and unmap out of it as for dma_buf_cpu_copy().
+ *
+ * Return: True between dma_buf_cpu_map() and dma_buf_cpu_unmap().
+ */
+static inline bool dma_buf_cpu_mapped(const struct dma_buf_cpu *cpu)
+{
+	return cpu->attach;
+}
 
 #endif /* __DMA_BUF_CPU_H__ */

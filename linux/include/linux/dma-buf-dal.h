@@ -36,7 +36,11 @@ extern const struct dma_buf_mapping_type dma_buf_mapping_dal_type;
  * importers of DAL.
  */
 
-/* What the importer copes with, for DMA_BUF_IMAPPING_DAL() */
+/*
+ * What the importer copes with, for DMA_BUF_IMAPPING_DAL(). An exporter that maps
+ * itself, and is accepted as a peer, may move the buffer to RAM: the importer has
+ * to cope with its addresses, without DMA_BUF_DAL_RAM as well.
+ */
 #define DMA_BUF_DAL_RAM		BIT(0)
 /* MMIO of peers below the same PCI switch */
 #define DMA_BUF_DAL_BUS_ADDRESS	BIT(1)
@@ -51,8 +55,9 @@ extern const struct dma_buf_mapping_type dma_buf_mapping_dal_type;
  * @_accepts: what the importer copes with, such as %DMA_BUF_DAL_ANY
  *
  * An importer with several devices makes one request for each. The order says
- * which one it prefers, and @_accepts for which memory. A dynamic importer that
- * accepts MMIO of peers says so in &dma_buf_attach_ops.allow_peer2peer as well.
+ * which one it prefers, and @_accepts for which memory. A dynamic importer sets
+ * &dma_buf_attach_ops.allow_peer2peer if one of its requests accepts MMIO of peers,
+ * and only then.
  */
 #define DMA_BUF_IMAPPING_DAL(_dev, _accepts)				\
 	((struct dma_buf_mapping_match) {				\
@@ -175,7 +180,8 @@ dma_buf_dal_device(const struct dma_buf_attachment *attach)
  * For what an importer has to decide once, before it maps, such as whether to
  * use ATS.
  *
- * Return: False if mappings of this attachment lead to RAM.
+ * Return: False if the exporter has not said that the buffer is MMIO. That is
+ * usually RAM, but not always. True if it may be MMIO, and it may be RAM as well.
  */
 static inline bool
 dma_buf_dal_may_be_peer(const struct dma_buf_attachment *attach)

@@ -240,6 +240,8 @@ struct dma_buf_place {
  * @pal_data.obstacle: why nobody may have the addresses, set by the exporter
  * @sgt_data.dal_accepts: for dma_buf_mapping_dal_type, which shares the other
  *	parameters, what the importer copes with, such as %DMA_BUF_DAL_ANY
+ * @sgt_data.dal_mapped: for dma_buf_mapping_dal_type, a scatterlist of the exporter
+ *	is mapped; protected by the dma-buf reservation lock
  * @payload: parameters of a driver-private type. The core copies them and never
  *	reads them, see dma_buf_mapping_payload().
  *
@@ -257,6 +259,7 @@ struct dma_buf_mapping_match {
 			u8 exporter_requires_p2p;
 			u8 p2p_route;
 			u8 dal_accepts;
+			bool dal_mapped;
 		} sgt_data;
 		struct {
 			struct pci_dev *p2p_device;

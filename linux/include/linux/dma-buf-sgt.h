@@ -188,8 +188,11 @@ dma_buf_sgt_p2p_allowed(const struct dma_buf_attachment *attach)
 }
 
 /**
- * dma_buf_get_sgt_ops - the exporter's SGT ops of an attachment
+ * dma_buf_get_sgt_ops - the SGT ops of an attachment
  * @attach: attachment
+ *
+ * For importers. Exporters that look for their own ops use
+ * dma_buf_sgt_exporter_ops().
  *
  * Return: The ops, NULL if the attachment is of another type.
  */
@@ -202,6 +205,8 @@ dma_buf_get_sgt_ops(const struct dma_buf_attachment *attach)
 			    const struct dma_buf_mapping_sgt_exp_ops, ops);
 }
 
+const struct dma_buf_mapping_sgt_exp_ops *
+dma_buf_sgt_exporter_ops(const struct dma_buf_attachment *attach);
 struct dma_buf_attachment *dma_buf_sgt_attach(struct dma_buf *dmabuf,
 					      struct device *dev);
 struct dma_buf_attachment *
