@@ -433,13 +433,13 @@ static void row_record(const void *unused)
 	TOOL_RUN("--why");
 	need_status(0);
 	need_line("* (why[[]*]) cannot import * of vfio_pci*: *peer-to-peer*");
-	need_line("* (why[[]*]) cannot import * of system: *");
+	need_line("* (why[[]*]) cannot import * of videobuf2_*: *");
 	say("note %s", output.text);
 	TOOL_RUN("--why");
 	need_one_line(NO_IMPORT, 0);
 	import_in_background("types");
 	TOOL_RUN("--why");
-	need_one_line("* (why[[]*]) cannot import * of system: *", 0);
+	need_one_line("* (why[[]*]) cannot import * of videobuf2_*: *", 0);
 	TOOL_RUN("--why", "--stop");
 	need_status(0);
 }

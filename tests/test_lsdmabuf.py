@@ -558,7 +558,8 @@ class Lists(unittest.TestCase):
             if done.returncode == 77:
                 self.skipTest(done.stderr.strip())
             found, milliseconds = map(int, done.stdout.split())
-            self.assertEqual(found, 50000)
+            # A VM of another area may hold some of its own
+            self.assertGreaterEqual(found, 50000)
             took.append(milliseconds)
         self.assertLess(min(took), 1000)
 

@@ -647,7 +647,7 @@ static void check_bar(struct kunit *test, struct bar *bar, const u8 *shadow)
 	KUNIT_ASSERT_NOT_NULL(test, mem);
 	for (size_t i = 0; i < list->count; i++) {
 		io = ioremap(list->phys[i].paddr, PAGE_SIZE);
-		KUNIT_ASSERT_NOT_NULL(test, io);
+		KUNIT_ASSERT_NOT_NULL(test, (void __force *)io);
 		memcpy_fromio(mem, io, PAGE_SIZE);
 		iounmap(io);
 		KUNIT_EXPECT_MEMEQ(test, shadow + i * PAGE_SIZE, mem, PAGE_SIZE);

@@ -108,6 +108,47 @@ static const struct reason {
 		.change = "use an importer that asks for SGT",
 	},
 	{
+		.verdict = "route-not-wanted",
+		.cause =
+			"this importer of DAL has no use for such memory, or for the route to it",
+		.change =
+			"put its device and the one that has the memory elsewhere in the PCI hierarchy, or use another importer",
+	},
+	{
+		.verdict = "no-coherence",
+		.cause =
+			"the caches of this importer's device are not coherent, and nobody flushes them for memory that has only physical addresses",
+		.change = "use a buffer of an exporter of scatterlists",
+	},
+	{
+		.verdict = "no-vmap",
+		.cause =
+			"this importer copies with the CPU, for which the exporter does not map its buffers",
+		.change =
+			"use a buffer of an exporter that does, or that offers PAL",
+	},
+	{
+		.verdict = "one-device",
+		.exporter = true,
+		.cause =
+			"the importer maps for a second device, and the exporter maps for one",
+		.change = "make an attachment for each device",
+	},
+	{
+		.verdict = "one-mapping",
+		.exporter = true,
+		.cause =
+			"the importer maps a second time, and the exporter maps once for each attachment",
+		.change = "unmap first, or make a second attachment",
+	},
+	{
+		.verdict = "no-addresses",
+		.exporter = true,
+		.cause =
+			"the exporter gave out a scatterlist without DMA addresses for all of the slice",
+		.change = "use another importer, or a buffer of another exporter",
+	},
+	{
 		.verdict = "not-revocable",
 		.exporter = true,
 		.cause =
