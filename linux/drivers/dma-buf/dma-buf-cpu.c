@@ -103,7 +103,7 @@ EXPORT_SYMBOL_NS_GPL(dma_buf_cpu_map, "DMA_BUF");
  * dma_buf_cpu_unmap - undo dma_buf_cpu_map()
  * @cpu: the mapping
  *
- * The importer must have stopped to copy before it calls this.
+ * The importer must have stopped copying before it calls this.
  *
  * Context: May sleep. The dma-buf reservation lock must be held.
  */

@@ -199,9 +199,9 @@ static struct dma_buf_attachment *bar_must_attach(struct kunit *test,
 	return attach;
 }
 
-static const char *route_of(const struct dma_buf_attachment *attach)
+static const char *route_word(enum dma_buf_p2p_route route)
 {
-	switch (attach->map_type.sgt_data.p2p_route) {
+	switch (route) {
 	case DMA_BUF_P2P_BUS_ADDRESS:
 		return "bus-address";
 	case DMA_BUF_P2P_HOST_BRIDGE_IOVA:
@@ -281,7 +281,8 @@ static void map_ranges(struct kunit *test, size_t count, size_t len)
 		sgt = bar_map(attach);
 		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, sgt);
 		if (p2p_route[0])
-			KUNIT_EXPECT_STREQ(test, p2p_route, route_of(attach));
+			KUNIT_EXPECT_STREQ(test, p2p_route,
+					   route_word(attach->map_type.sgt_data.p2p_route));
 		check_sgt(test, bar, attach, sgt);
 		check_place(test, bar, attach);
 		bar_unmap(attach, sgt);
@@ -435,20 +436,6 @@ static void check_dal(struct kunit *test, struct bar *bar,
 	KUNIT_EXPECT_EQ(test, DMA_BUF_MEMORY_PEER, place->memory);
 	KUNIT_EXPECT_PTR_EQ(test, bar->exporter, place->peer);
 	KUNIT_EXPECT_EQ(test, bar_tph.tag, place->tph.tag);
-}
-
-static const char *route_word(enum dma_buf_p2p_route route)
-{
-	switch (route) {
-	case DMA_BUF_P2P_BUS_ADDRESS:
-		return "bus-address";
-	case DMA_BUF_P2P_HOST_BRIDGE_IOVA:
-		return "host-bridge-iova";
-	case DMA_BUF_P2P_HOST_BRIDGE_PHYS:
-		return "host-bridge-phys";
-	default:
-		return "none";
-	}
 }
 
 /* The attachment, NULL where this machine must refuse it and does */
