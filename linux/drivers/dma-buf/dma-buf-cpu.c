@@ -205,8 +205,7 @@ int dma_buf_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem,
 	size = cpu->attach->dmabuf->size;
 	if (offset > size || len > size - offset)
 		return -EFAULT;
-	if (len)
-		dma_buf_cpu_ops(cpu->attach)->copy(cpu, offset, mem, len, write);
+	dma_buf_cpu_ops(cpu->attach)->copy(cpu, offset, mem, len, write);
 	return 0;
 }
 EXPORT_SYMBOL_NS_GPL(dma_buf_cpu_copy, "DMA_BUF");

@@ -106,7 +106,7 @@ static void pal_cpu_copy(const struct dma_buf_cpu *cpu, size_t offset, void *mem
 	struct dma_buf_phys_iter iter;
 	size_t done;
 
-	/* It is inside the list, as the buffer is as large */
+	/* Inside the list, which is as large as the buffer, if there is a byte to copy */
 	dma_buf_phys_list_seek(list, offset, &iter);
 	for (; len; len -= done, mem += done) {
 		done = min(len, iter.range->len - iter.offset);
